@@ -1,0 +1,2 @@
+//! natdeck
+pub mod model;
