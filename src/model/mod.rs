@@ -5,6 +5,7 @@
 //! observed is never empty: see [`Part`] and [`Fact`].
 
 mod address;
+mod api_call;
 pub mod diff;
 mod endpoint;
 mod fact;
@@ -12,6 +13,7 @@ mod gateway;
 pub mod host;
 mod iam;
 mod id;
+mod identity;
 mod instance;
 mod network;
 mod network_acl;
@@ -25,6 +27,7 @@ mod tags;
 mod vpc;
 
 pub use address::Address;
+pub use api_call::{ApiCall, CallOutcome};
 pub use endpoint::{EndpointKind, EndpointState, VpcEndpoint};
 pub use fact::{Fact, Part, Unknown};
 pub use gateway::{
@@ -37,6 +40,7 @@ pub use id::{
     InternetGatewayId, NatGatewayId, NetworkAclId, NetworkInterfaceId, PrefixListId, RouteTableId, SecurityGroupId,
     SecurityGroupRuleId, SubnetId, VpcEndpointId, VpcId,
 };
+pub use identity::{Identity, World};
 pub use instance::{Instance, InstanceState, StatusCheck};
 pub use network::{Network, Resource, ResourceId};
 pub use network_acl::{AclAction, AclDirection, AclEntry, NetworkAcl};
