@@ -1,0 +1,134 @@
+//! What is sent: a flow, and the packets that belong to it. Pure.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{InstanceId, NetworkInterfaceId, Protocol};
+
+/// The source port of flows that are made up: in the ephemeral range of Linux, and of every sensible ACL.
+const EPHEMERAL_PORT: u16 = 40_000;
+
+/// One connection that an instance opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    pub instance_id: InstanceId,
+    /// The interface whose address the sender binds to. `None`: not bound, so that the host's own routes decide, which
+    /// on a host with one interface is device 0.
+    pub interface_id: Option<NetworkInterfaceId>,
+    pub destination: IpAddr,
+    /// TCP, UDP or ICMP. ICMP to an IPv6 address is ICMPv6.
+    pub protocol: Protocol,
+    /// For ICMP: the identifier of the echo request.
+    pub source_port: u16,
+    /// 0 for ICMP.
+    pub destination_port: u16,
+}
+
+impl Flow {
+    /// What `curl https://…` opens.
+    pub fn https(instance_id: InstanceId, destination: IpAddr) -> Self {
+        Self::tcp(instance_id, destination, 443)
+    }
+
+    /// A TCP connection to any port.
+    pub fn tcp(instance_id: InstanceId, destination: IpAddr, destination_port: u16) -> Self {
+        Self {
+            instance_id,
+            interface_id: None,
+            destination,
+            protocol: Protocol::Tcp,
+            source_port: EPHEMERAL_PORT,
+            destination_port,
+        }
+    }
+
+    /// What `ping` sends: an echo request.
+    pub fn ping(instance_id: InstanceId, destination: IpAddr) -> Self {
+        Self {
+            instance_id,
+            interface_id: None,
+            destination,
+            protocol: Protocol::Icmp,
+            source_port: EPHEMERAL_PORT,
+            destination_port: 0,
+        }
+    }
+}
+
+/// One packet on its way. Addresses and ports change where it is translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packet {
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) protocol: Protocol,
+    pub(super) source_port: u16,
+    pub(super) destination_port: u16,
+    /// Type of an ICMP message; 0 for other protocols.
+    pub(super) icmp_type: u8,
+}
+
+impl Packet {
+    /// The first packet of a flow, from an address of the sender.
+    pub(super) fn first(flow: &Flow, source: IpAddr) -> Self {
+        let protocol = match (flow.protocol, flow.destination) {
+            (Protocol::Icmp, IpAddr::V6(_)) => Protocol::Icmpv6,
+            (protocol, _) => protocol,
+        };
+        let icmp_type = match protocol {
+            Protocol::Icmp => 8,
+            Protocol::Icmpv6 => 128,
+            _ => 0,
+        };
+        Self {
+            source,
+            destination: flow.destination,
+            protocol,
+            source_port: flow.source_port,
+            destination_port: flow.destination_port,
+            icmp_type,
+        }
+    }
+
+    /// What the receiver of this packet answers.
+    pub(super) fn reply(self) -> Self {
+        let icmp_type = match (self.protocol, self.icmp_type) {
+            (Protocol::Icmp, 8) => 0,
+            (Protocol::Icmpv6, 128) => 129,
+            (_, other) => other,
+        };
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            icmp_type,
+            ..self
+        }
+    }
+
+    /// Whether this is IPv4.
+    pub(super) fn is_ipv4(&self) -> bool {
+        self.destination.is_ipv4()
+    }
+
+    /// The address that stands for "none yet" in this packet's family.
+    pub(super) fn unspecified(&self) -> IpAddr {
+        if self.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+    }
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.protocol.has_ports() {
+            write!(
+                f,
+                "{} {} port {} to {} port {}",
+                self.protocol, self.source, self.source_port, self.destination, self.destination_port
+            )
+        } else {
+            write!(f, "{} {} to {}", self.protocol, self.source, self.destination)
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The packet walk: one packet and its reply through a snapshot of the VPC and the hosts in it, hop by hop. Pure.
+//!
+//! [`walk`] says where and why a [`Flow`] ends; the sandbox uses it to decide what `curl` gets, diagnosis to explain
+//! a real VPC, and the console draws the [`Trace`]. What is not known ends in
+//! [`Disposition::InsufficientInformation`], never in delivered.
+
+mod finding;
+mod flow;
+mod trace;
+mod walk;
+mod way_out;
+
+pub use finding::Code;
+pub use flow::Flow;
+pub use trace::{Component, Decision, Direction, Disposition, Evidence, Hop, Trace};
+pub use walk::walk;
+pub use way_out::{WayOut, owner_of, way_out};
