@@ -1,0 +1,3 @@
+//! The API operations, by service. Each takes the world and a request, and answers as AWS would.
+
+pub mod ec2;

@@ -1,0 +1,9 @@
+//! An AWS inside the binary: EC2, IAM, STS and SSM with AWS's rules, behind the wire formats that the official SDK
+//! speaks. Nothing here reads a clock, opens a socket or touches the real machine, unless the module says so.
+//!
+//! [`world::World`] is the state; [`actions`] are the API operations on it; [`wire`] decodes requests and encodes
+//! answers.
+
+pub mod actions;
+pub mod wire;
+pub mod world;

@@ -1,0 +1,156 @@
+//! The state of the simulated AWS and what time does to it. Deterministic: the caller says what time it is, and
+//! all randomness comes from a seed.
+
+mod delays;
+mod event;
+mod random;
+mod recompute;
+mod records;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use delays::Delays;
+pub use event::{Due, Event};
+pub use records::{
+    EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, NatGatewayRecord, Records, Volume, VolumeState,
+};
+
+use super::actions;
+use super::wire::{self, ApiError, Body, Request, Response, Service};
+use crate::model::Network;
+
+/// A whole simulated region of one account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct World {
+    pub account_id: String,
+    pub region: String,
+    /// What AWS has stored, true at `now`: route states and free address counts are kept right after every request.
+    pub network: Network,
+    /// What the model's nouns leave out and EC2's answers need.
+    pub records: Records,
+    /// The time, as the caller last told it. The world itself never reads a clock.
+    pub now: Timestamp,
+    /// How long things take.
+    pub delays: Delays,
+    /// Eventual consistency: for this long after a change, describes do not show it, and what is new is `…NotFound`.
+    pub consistency: Duration,
+    /// What will happen by itself, in no particular order.
+    pub due: Vec<Due>,
+    seed: u64,
+    tokens: BTreeMap<String, Token>,
+    /// Older states, for `consistency`. The first is what describes see.
+    #[serde(skip)]
+    history: VecDeque<(Timestamp, Network)>,
+}
+
+/// An answer that is given again when its client token comes again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Token {
+    /// The parameters, to tell a repetition from a misuse.
+    pub params: wire::Query,
+    pub body: Body,
+    pub made_at: Timestamp,
+}
+
+impl World {
+    /// A region as a new account finds it: no VPC at all.
+    pub fn new(account_id: impl Into<String>, region: impl Into<String>, seed: u64, now: Timestamp) -> Self {
+        let (account_id, region) = (account_id.into(), region.into());
+        let mut network =
+            Network { account_id: Some(account_id.clone()), region: region.clone(), ..Network::default() };
+        for list in actions::ec2::aws_prefix_lists(&region) {
+            network.prefix_lists.items_mut().insert(list.prefix_list_id.as_str().to_owned(), list);
+        }
+        Self {
+            account_id,
+            region,
+            network,
+            records: Records::default(),
+            now,
+            delays: Delays::default(),
+            consistency: Duration::ZERO,
+            due: Vec::new(),
+            seed,
+            tokens: BTreeMap::new(),
+            history: VecDeque::new(),
+        }
+    }
+
+    /// Answers one request at `self.now`.
+    pub fn handle(&mut self, request: &Request) -> Response {
+        let before = (!self.consistency.is_zero()).then(|| self.network.clone());
+        let request_id = self.uuid();
+        let answer = match request.service {
+            Service::Ec2 => actions::ec2::dispatch(self, request),
+            Service::Iam | Service::Sts | Service::Ssm => Err(ApiError::invalid_action(&request.action)),
+        };
+        self.recompute();
+        if let Some(before) = before.filter(|before| *before != self.network) {
+            self.history.push_back((self.now, before));
+        }
+        match answer {
+            Ok(body) => wire::encode(request.service, &request.action, &body, request_id),
+            Err(error) => wire::encode_error(request.service, &error, request_id),
+        }
+    }
+
+    /// Lets everything happen that is due at `now`, in order of time, and makes `now` the current time.
+    pub fn advance(&mut self, now: Timestamp) {
+        while let Some(at) = self.due.iter().map(|due| due.at).min().filter(|at| *at <= now) {
+            self.now = self.now.max(at);
+            let (ready, later) = std::mem::take(&mut self.due).into_iter().partition(|due| due.at <= at);
+            self.due = later;
+            let ready: Vec<Due> = ready;
+            for due in ready {
+                self.happen(due.event);
+            }
+            self.recompute();
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// When something happens by itself next. `None`: nothing will until a request comes.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due.iter().map(|due| due.at).min()
+    }
+
+    /// Makes something happen after a while.
+    pub fn schedule(&mut self, after: Duration, event: Event) {
+        let at = self.now.saturating_add(after).unwrap_or(Timestamp::MAX);
+        self.due.push(Due { at, event });
+    }
+
+    /// What describes see: the present, or with eventual consistency the past.
+    pub fn seen(&self) -> &Network {
+        let visible = |(changed_at, _): &&(Timestamp, Network)| {
+            changed_at.saturating_add(self.consistency).is_ok_and(|visible_at| visible_at > self.now)
+        };
+        if self.consistency.is_zero() {
+            return &self.network;
+        }
+        self.history.iter().find(visible).map_or(&self.network, |(_, before)| before)
+    }
+
+    /// The answer that was given for a client token, if it is not too old.
+    pub fn token(&self, key: &str) -> Option<&Token> {
+        const LIFE: Duration = Duration::from_secs(24 * 3600);
+        self.tokens
+            .get(key)
+            .filter(|token| token.made_at.saturating_add(LIFE).is_ok_and(|expires_at| expires_at > self.now))
+    }
+
+    /// Remembers the answer for a client token.
+    pub fn remember(&mut self, key: String, token: Token) {
+        self.tokens.insert(key, token);
+    }
+
+    fn forget_history(&mut self) {
+        let (now, consistency) = (self.now, self.consistency);
+        self.history
+            .retain(|(changed_at, _)| changed_at.saturating_add(consistency).is_ok_and(|visible_at| visible_at > now));
+    }
+}

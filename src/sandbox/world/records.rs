@@ -1,0 +1,173 @@
+//! What EC2's answers hold beyond the model's nouns. Keyed by identifier; removed with the resource.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{InstanceId, NetworkInterfaceId, SubnetId, Tags};
+
+/// Everything that the nouns leave out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    pub instances: BTreeMap<InstanceId, InstanceRecord>,
+    pub interfaces: BTreeMap<NetworkInterfaceId, InterfaceRecord>,
+    /// By endpoint.
+    pub endpoints: BTreeMap<String, EndpointRecord>,
+    /// By NAT gateway.
+    pub nat_gateways: BTreeMap<String, NatGatewayRecord>,
+    /// By volume: `vol-…`.
+    pub volumes: BTreeMap<String, Volume>,
+    /// By name.
+    pub key_pairs: BTreeMap<String, KeyPair>,
+    /// Images made or hidden in this world, by identifier. The public ones are constants.
+    pub images: BTreeMap<String, Image>,
+    /// `aclassoc-…` of each subnet.
+    pub acl_associations: BTreeMap<SubnetId, String>,
+    /// Tags of security group rules, by rule.
+    pub rule_tags: BTreeMap<String, Tags>,
+    /// `vpc-cidr-assoc-…` of each VPC's ranges, by VPC, in the order of its ranges.
+    pub cidr_associations: BTreeMap<String, Vec<String>>,
+    /// `subnet-cidr-assoc-…` of IPv6 ranges, by subnet, in the order of its ranges.
+    pub ipv6_associations: BTreeMap<String, Vec<String>>,
+    /// `dopt-…`, one for the region.
+    pub dhcp_options_id: Option<String>,
+}
+
+/// An instance beyond [`crate::model::Instance`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    /// `r-…`
+    pub reservation_id: String,
+    pub launch_index: u32,
+    /// Base64, as the client sent it.
+    pub user_data: Option<String>,
+    pub client_token: String,
+    pub instance_profile_id: Option<String>,
+    pub http_endpoint: String,
+    pub http_put_response_hop_limit: u32,
+    pub instance_metadata_tags: String,
+    pub monitoring: bool,
+    pub ebs_optimized: bool,
+    pub disable_api_termination: bool,
+    pub disable_api_stop: bool,
+    /// `stop` or `terminate`.
+    pub shutdown_behavior: String,
+    /// `standard` or `unlimited`.
+    pub cpu_credits: String,
+    /// `User initiated (2023-06-11 10:00:00 GMT)`.
+    pub transition_reason: String,
+    /// `Client.UserInitiatedShutdown`, with [`crate::model::Instance::state_reason`] as its message.
+    pub state_reason_code: Option<String>,
+    pub root_volume_id: Option<String>,
+    /// Whether the machine has booted before: user data runs at the first boot only.
+    pub booted: bool,
+}
+
+/// A network interface beyond [`crate::model::NetworkInterface`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceRecord {
+    pub attached_at: Option<Timestamp>,
+    /// Whether AWS gives it a public address at each start of its instance.
+    pub auto_public_ip: bool,
+    /// `None`: made by the account itself.
+    pub requester_id: Option<String>,
+    /// Who holds it, when AWS does: `amazon-aws`.
+    pub attachment_owner_id: Option<String>,
+}
+
+/// A VPC endpoint beyond [`crate::model::VpcEndpoint`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointRecord {
+    pub created_at: Timestamp,
+    pub policy_document: String,
+    /// DNS names that resolve to the interfaces, with their zones.
+    pub dns_names: Vec<(String, String)>,
+}
+
+/// A NAT gateway beyond [`crate::model::NatGateway`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NatGatewayRecord {
+    pub created_at: Timestamp,
+    pub deleted_at: Option<Timestamp>,
+    /// The address it will have.
+    pub public_ip: Option<Ipv4Addr>,
+}
+
+/// An EBS volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    pub volume_id: String,
+    pub size_gib: u32,
+    pub volume_type: String,
+    pub encrypted: bool,
+    pub availability_zone: String,
+    pub created_at: Timestamp,
+    pub attached_to: Option<InstanceId>,
+    pub device: String,
+    pub delete_on_termination: bool,
+    pub snapshot_id: Option<String>,
+    pub tags: Tags,
+}
+
+impl Volume {
+    /// What DescribeVolumes says of it.
+    pub fn state(&self) -> VolumeState {
+        if self.attached_to.is_some() { VolumeState::InUse } else { VolumeState::Available }
+    }
+}
+
+/// The life of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VolumeState {
+    Available,
+    InUse,
+}
+
+impl VolumeState {
+    /// AWS's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::InUse => "in-use",
+        }
+    }
+}
+
+/// A key pair. The private half is never kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPair {
+    /// `key-…`
+    pub key_pair_id: String,
+    pub key_name: String,
+    /// `rsa` or `ed25519`.
+    pub key_type: String,
+    pub fingerprint: String,
+    /// OpenSSH's format. `None` when AWS made the pair.
+    pub public_key: Option<String>,
+    pub created_at: Timestamp,
+    pub tags: Tags,
+}
+
+/// A machine image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    pub image_id: String,
+    pub name: String,
+    pub description: String,
+    pub architecture: String,
+    pub owner_id: String,
+    /// `amazon`, when AWS owns it.
+    pub owner_alias: Option<String>,
+    pub creation_date: String,
+    pub deprecation_time: String,
+    pub public: bool,
+    pub root_device_name: String,
+    pub snapshot_id: String,
+    pub volume_size_gib: u32,
+    pub volume_type: String,
+    /// `v2.0`, when instances require IMDSv2 by default.
+    pub imds_support: Option<String>,
+    pub tags: Tags,
+}
