@@ -1,0 +1,34 @@
+//! The simulated Linux hosts of the sandbox. Pure: a host is a value; it has a virtual file system, a kernel (which *is*
+//! [`crate::model::host::Host`]) and a shell, and nothing that it runs can reach the real machine.
+//!
+//! - [`Machine`]: one instance. [`Machine::boot`] brings up its interfaces and runs its user data,
+//!   [`Machine::run`] runs a script as root, as SSM's `AWS-RunShellScript` does.
+//! - [`Outside`]: what lies beyond the host's network cards. The world answers with the packet walk.
+//! - `shell`: bash's grammar from brush-parser, evaluated here. `commands`: what is on the path.
+//!   `netfilter` and `network`: the rules and routes of the kernel, and the tools' formats for them.
+//!
+//! Invariant: no module here names the standard library's file, process or network calls; a test greps for them.
+
+mod boot;
+mod commands;
+mod image;
+mod machine;
+mod metadata;
+mod netfilter;
+mod network;
+mod nic;
+mod outside;
+mod packages;
+mod services;
+mod shell;
+mod sites;
+mod sysctl;
+#[cfg(test)]
+mod tests;
+mod vfs;
+
+pub use boot::CloudInit;
+pub use machine::{Flavour, Launch, Machine, Output};
+pub use nic::Nic;
+pub use outside::{HttpAnswer, HttpRequest, Nowhere, Outside, Reached, ResolveError};
+pub use sites::{answer as answer_of_public_site, is_package_repository};
