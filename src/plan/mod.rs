@@ -6,8 +6,10 @@
 
 mod call;
 mod output;
+mod spec;
 mod step;
 
 pub use call::{Call, IngressRule, Launch, RouteVia, RulePeer, Settle, VpcAttribute};
 pub use output::{Output, Outputs, Produced, Ref, StepId, Unresolved};
+pub use spec::{Architecture, ImageSource, Spec, SpecError, SpecFileError, Topology};
 pub use step::{Blocker, Plan, PlanKind, Step, StepState};
