@@ -4,12 +4,17 @@
 //! a real VPC, and the console draws the [`Trace`]. What is not known ends in
 //! [`Disposition::InsufficientInformation`], never in delivered.
 
+mod egress;
+mod filter;
 mod finding;
 mod flow;
+mod host;
+mod routing;
 mod trace;
 mod walk;
 mod way_out;
 
+pub use egress::{CheckProgress, EgressResult, Role, Verdict};
 pub use finding::Code;
 pub use flow::Flow;
 pub use trace::{Component, Decision, Direction, Disposition, Evidence, Hop, Trace};

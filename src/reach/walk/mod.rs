@@ -1,18 +1,272 @@
-//! The walk itself.
+//! The walk: one packet from place to place, then its reply the same way. Pure.
+//!
+//! Every place is a function that pushes the hops it decides and names the next place, or ends the walk. State that
+//! real networks keep (what security groups let pass, what hosts and gateways translated) is kept in the [`Walker`],
+//! so that a reply meets the same code as the packet did.
 
-use super::{Disposition, Flow, Trace};
+mod evidence;
+mod fabric;
+mod gateway;
+mod interface;
+mod kernel;
+mod sender;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::flow::Packet;
+use super::host::{Connection, Line};
+use super::{Code, Component, Decision, Direction, Disposition, Evidence, Flow, Hop, Trace};
 use crate::model::host::HostFacts;
-use crate::model::{Network, Unknown};
+use crate::model::{
+    InstanceId, InternetGatewayId, NatGatewayId, Network, NetworkInterface, NetworkInterfaceId, ResourceId, SubnetId,
+    Unknown, VpcId,
+};
 
-/// Follows a flow and its reply.
+/// Follows a flow and its reply through a snapshot, and says where and why it ends.
+///
+/// Hosts that forward must be known, as must a sender with several interfaces; of other senders and receivers nothing
+/// unusual is assumed when they are not known, and what is known of them (routes, firewall) is honoured.
 pub fn walk(network: &Network, hosts: &dyn HostFacts, flow: &Flow) -> Trace {
-    let _ = (network, hosts);
-    Trace {
-        flow: flow.clone(),
-        disposition: Disposition::InsufficientInformation,
+    let mut walker = Walker {
+        network,
+        hosts,
+        flow,
+        direction: Direction::Forward,
         hops: Vec::new(),
         address: None,
         refused: false,
-        unknown: vec![Unknown::new("the packet walk", "this build does not walk packets yet")],
+        unknown: Vec::new(),
+        tracked: Vec::new(),
+        connections: BTreeMap::new(),
+        gateway_connections: Vec::new(),
+        forwarders: Vec::new(),
+        entered_by: Vec::new(),
+        last_pass: None,
+    };
+    let disposition = match walker.there_and_back() {
+        Ok(()) => Disposition::Delivered,
+        Err(Stop::Dropped) => Disposition::Dropped,
+        Err(Stop::Unknown) => Disposition::InsufficientInformation,
+    };
+    Trace {
+        flow: flow.clone(),
+        disposition,
+        hops: walker.hops,
+        address: walker.address,
+        refused: walker.refused && disposition == Disposition::Dropped,
+        unknown: walker.unknown,
+    }
+}
+
+/// The walk is over; the last hop says why.
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    Dropped,
+    Unknown,
+}
+
+type Step<T> = Result<T, Stop>;
+
+/// Where the packet is.
+enum Place<'a> {
+    /// About to leave an interface into the VPC.
+    Leaving {
+        interface: &'a NetworkInterface,
+        packet: Packet,
+    },
+    /// About to enter an interface, from a subnet or (`None`) from outside.
+    Entering {
+        interface: &'a NetworkInterface,
+        packet: Packet,
+        from: Option<&'a SubnetId>,
+    },
+    /// In a subnet, to be routed by its table. `interface` is the one it left by, if it was one of a customer's.
+    Routing {
+        subnet_id: &'a SubnetId,
+        vpc_id: &'a VpcId,
+        packet: Packet,
+        interface: Option<&'a NetworkInterface>,
+    },
+    /// At an internet gateway, from outside.
+    Inbound {
+        internet_gateway_id: &'a InternetGatewayId,
+        vpc_id: &'a VpcId,
+        packet: Packet,
+    },
+    Arrived {
+        at: End<'a>,
+        packet: Packet,
+    },
+}
+
+/// Where a packet can arrive.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    /// An instance, by this interface.
+    Instance(&'a NetworkInterface),
+    /// A service of AWS behind an interface in the VPC.
+    Service(&'a NetworkInterface),
+    /// The internet, through an internet gateway.
+    Internet(&'a InternetGatewayId, &'a VpcId),
+    /// The IPv6 internet through an egress-only gateway, or a service behind a gateway endpoint: the reply comes
+    /// straight back to the interface with the address.
+    Beyond(&'a VpcId),
+    /// What answers inside every VPC without being filtered.
+    Amazon,
+}
+
+/// How a host last handled the packet.
+struct Pass<'a> {
+    instance_id: &'a InstanceId,
+    /// The prefix length of the route by which it left.
+    by_default_route: bool,
+    /// The interface by which it came in has no IPv4 address.
+    came_in_without_address: bool,
+    /// The host changed neither address.
+    untranslated: bool,
+    device: String,
+    lines: Vec<Line>,
+}
+
+struct Walker<'a> {
+    network: &'a Network,
+    hosts: &'a dyn HostFacts,
+    flow: &'a Flow,
+    direction: Direction,
+    hops: Vec<Hop>,
+    address: Option<IpAddr>,
+    refused: bool,
+    unknown: Vec<Unknown>,
+    /// What the groups of an interface let pass: they let the reply pass too.
+    tracked: Vec<(&'a NetworkInterfaceId, Packet)>,
+    connections: BTreeMap<&'a InstanceId, Vec<Connection>>,
+    /// Of NAT gateways: the packet as it came and as it left.
+    gateway_connections: Vec<(&'a NatGatewayId, Packet, Packet)>,
+    /// The instances that forwarded in this direction.
+    forwarders: Vec<&'a InstanceId>,
+    /// By which interface the first packet came in at each instance that forwarded it.
+    entered_by: Vec<(&'a InstanceId, &'a NetworkInterfaceId)>,
+    last_pass: Option<Pass<'a>>,
+}
+
+/// A packet that is forwarded more often than this goes in circles.
+const FORWARDERS_AT_MOST: usize = 8;
+
+impl<'a> Walker<'a> {
+    fn there_and_back(&mut self) -> Step<()> {
+        let start = self.send()?;
+        let (end, packet) = self.follow(start)?;
+        self.address = Some(packet.source);
+        self.arrival_hop(end, &packet);
+        if matches!(end, End::Amazon) {
+            return Ok(());
+        }
+        self.direction = Direction::Reply;
+        self.forwarders.clear();
+        self.last_pass = None;
+        let start = self.answer(end, packet.reply())?;
+        let (end, packet) = self.follow(start)?;
+        self.receive_reply(end, &packet)
+    }
+
+    fn follow(&mut self, start: Place<'a>) -> Step<(End<'a>, Packet)> {
+        let mut place = start;
+        loop {
+            place = match place {
+                Place::Leaving { interface, packet } => self.leave(interface, packet)?,
+                Place::Entering { interface, packet, from } => self.enter(interface, packet, from)?,
+                Place::Routing { subnet_id, vpc_id, packet, interface } => {
+                    self.route(subnet_id, vpc_id, packet, interface)?
+                }
+                Place::Inbound { internet_gateway_id, vpc_id, packet } => {
+                    self.come_in(internet_gateway_id, vpc_id, packet)?
+                }
+                Place::Arrived { at, packet } => return Ok((at, packet)),
+            };
+        }
+    }
+
+    fn arrival_hop(&mut self, end: End<'_>, packet: &Packet) {
+        let seen = format!("{} is reached, and sees the packet come from {}", packet.destination, packet.source);
+        let (component, id) = match end {
+            End::Instance(interface) => (Component::Instance, interface.instance_id().map(ResourceId::from)),
+            End::Service(interface) => {
+                (Component::NetworkInterface, Some(ResourceId::from(&interface.network_interface_id)))
+            }
+            End::Internet(..) => (Component::Internet, None),
+            // The hops of these already say that the packet is there.
+            End::Beyond(_) | End::Amazon => return,
+        };
+        self.hop(component, id, Decision::Received, seen, Vec::new());
+    }
+
+    /// The reply is at an end: the sender's, or a wrong one.
+    fn receive_reply(&mut self, end: End<'_>, packet: &Packet) -> Step<()> {
+        let at = match end {
+            End::Instance(interface) => interface.instance_id(),
+            _ => None,
+        };
+        if at == Some(&self.flow.instance_id) {
+            let detail = format!("{} receives the reply from {}", self.flow.instance_id, packet.source);
+            let id = Some(ResourceId::from(&self.flow.instance_id));
+            self.hop(Component::Instance, id, Decision::Received, detail, Vec::new());
+            return Ok(());
+        }
+        let detail = format!("the reply to {} ends here and not at {}", packet.destination, self.flow.instance_id);
+        let id = at.map(ResourceId::from);
+        Err(self.deny(Component::Instance, id, Code::HostNoReturnRoute, detail, Vec::new()))
+    }
+
+    fn hop(
+        &mut self,
+        component: Component,
+        resource_id: Option<ResourceId>,
+        decision: Decision,
+        detail: String,
+        evidence: Vec<Evidence>,
+    ) {
+        let direction = self.direction;
+        self.hops.push(Hop { component, resource_id, direction, decision, detail, evidence, code: None });
+    }
+
+    /// The hop that drops the packet.
+    fn deny(
+        &mut self,
+        component: Component,
+        resource_id: Option<ResourceId>,
+        code: Code,
+        detail: String,
+        evidence: Vec<Evidence>,
+    ) -> Stop {
+        self.hop(component, resource_id, Decision::Denied, detail, evidence);
+        if let Some(hop) = self.hops.last_mut() {
+            hop.code = Some(code);
+        }
+        Stop::Dropped
+    }
+
+    /// The hop at which the walk cannot go on.
+    fn cannot_tell(&mut self, component: Component, resource_id: Option<ResourceId>, unknown: Unknown) -> Stop {
+        let detail = format!("cannot tell: {unknown}");
+        self.hop(component, resource_id, Decision::Unknown, detail, Vec::new());
+        self.unknown.push(unknown);
+        Stop::Unknown
+    }
+
+    /// A value that must be known to go on.
+    fn need<T>(
+        &mut self,
+        component: Component,
+        resource_id: Option<ResourceId>,
+        value: Result<T, impl std::borrow::Borrow<Unknown>>,
+    ) -> Step<T> {
+        value.map_err(|unknown| self.cannot_tell(component, resource_id, unknown.borrow().clone()))
+    }
+
+    /// `i-… (name)`.
+    fn called(&self, id: &InstanceId) -> String {
+        let name = self.network.instances.shown().get(id.as_str()).and_then(|instance| instance.tags.name());
+        name.map_or_else(|| id.to_string(), |name| format!("{id} ({name})"))
     }
 }

@@ -1,0 +1,136 @@
+//! Which route of a VPC's table takes a packet: longest prefix, over CIDR blocks and prefix lists. Pure.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::model::{
+    Network, NetworkInterface, PrefixListId, Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTarget,
+    SubnetId, Unknown, VpcId,
+};
+
+/// The route that takes a packet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chosen<'a> {
+    pub(super) route: &'a Route,
+    /// The default route that would have taken the packet if there were no longer prefix. `None` when the default
+    /// route itself was chosen, or there is none.
+    pub(super) passed_over: Option<&'a Route>,
+}
+
+/// The route of `table` that takes packets to `destination`; `Ok(None)` when none matches.
+///
+/// The longest prefix wins, whatever its origin. Between equal prefixes: a static route by CIDR block, then one by
+/// prefix list, then a propagated one (VPC user guide, "Route priority").
+pub(super) fn choose<'a>(
+    network: &Network,
+    table: &'a RouteTable,
+    destination: IpAddr,
+) -> Result<Option<Chosen<'a>>, Unknown> {
+    let mut best: Option<(&Route, u8, u8)> = None;
+    let mut undecided: Option<(&Route, Unknown)> = None;
+    for route in &table.routes {
+        let length = match prefix(network, &route.destination, destination) {
+            Ok(None) => continue,
+            Ok(Some(length)) => length,
+            Err(unknown) => {
+                undecided.get_or_insert((route, unknown));
+                continue;
+            }
+        };
+        let rank = match (&route.origin, &route.destination) {
+            (RouteOrigin::EnableVgwRoutePropagation, _) => 0,
+            (_, RouteDestination::PrefixList(_)) => 1,
+            _ => 2,
+        };
+        if best.is_none_or(|(_, l, r)| (length, rank) > (l, r)) {
+            best = Some((route, length, rank));
+        }
+    }
+    if let Some((route, unknown)) = undecided
+        && best.is_none_or(|(chosen, ..)| chosen.target != route.target || chosen.state != route.state)
+    {
+        return Err(unknown);
+    }
+    Ok(best.map(|(route, length, _)| Chosen {
+        route,
+        passed_over: if length == 0 {
+            None
+        } else {
+            table.routes.iter().find(|r| is_default(r, destination) && r.state == RouteState::Active)
+        },
+    }))
+}
+
+/// Whether `route` is the default route of the address family of `destination`.
+fn is_default(route: &Route, destination: IpAddr) -> bool {
+    match (&route.destination, destination) {
+        (RouteDestination::Ipv4(net), IpAddr::V4(_)) => net.prefix_len() == 0,
+        (RouteDestination::Ipv6(net), IpAddr::V6(_)) => net.prefix_len() == 0,
+        _ => false,
+    }
+}
+
+/// The length of the prefix by which `destination` matches, if it does.
+fn prefix(network: &Network, route: &RouteDestination, destination: IpAddr) -> Result<Option<u8>, Unknown> {
+    Ok(match (route, destination) {
+        (RouteDestination::Ipv4(net), IpAddr::V4(address)) => net.contains(&address).then(|| net.prefix_len()),
+        (RouteDestination::Ipv6(net), IpAddr::V6(address)) => net.contains(&address).then(|| net.prefix_len()),
+        (RouteDestination::Ipv4(_), IpAddr::V6(_)) | (RouteDestination::Ipv6(_), IpAddr::V4(_)) => None,
+        (RouteDestination::PrefixList(id), address) => {
+            prefix_list(network, id)?.iter().filter(|net| net.contains(&address)).map(IpNet::prefix_len).max()
+        }
+        (RouteDestination::Other(text), _) => {
+            return Err(Unknown::new(format!("route to {text}"), "natdeck does not know this kind of destination"));
+        }
+    })
+}
+
+/// The entries of a prefix list, or why they are not known.
+pub(super) fn prefix_list<'a>(network: &'a Network, id: &PrefixListId) -> Result<&'a [IpNet], Unknown> {
+    let list = network.prefix_lists.get(id).map_err(Clone::clone)?;
+    list.and_then(|list| list.cidrs.as_deref())
+        .ok_or_else(|| Unknown::new(format!("entries of prefix list {id}"), "they could not be read"))
+}
+
+/// A table of the same VPC that leads to a NAT and does not apply to `subnet_id`, which has no association of its own
+/// and so gets the main table: what an operator edited without associating it.
+pub(super) fn edited_but_not_applied<'a>(
+    network: &'a Network,
+    subnet_id: &SubnetId,
+    vpc_id: &VpcId,
+) -> Option<&'a RouteTable> {
+    let tables = network.route_tables.known().ok()?;
+    if tables.values().any(|table| table.subnet_ids().any(|id| id == subnet_id)) {
+        return None;
+    }
+    tables.values().filter(|table| &table.vpc_id == vpc_id && !table.is_main()).find(|table| {
+        table.default_route().is_some_and(|route| {
+            route.state == RouteState::Active
+                && matches!(
+                    route.target,
+                    RouteTarget::NetworkInterface { .. } | RouteTarget::Instance(_) | RouteTarget::NatGateway(_)
+                )
+        })
+    })
+}
+
+/// The interface of a VPC that has a private address. Linear in the number of interfaces.
+pub(super) fn interface_with_address<'a>(
+    network: &'a Network,
+    vpc_id: &VpcId,
+    address: IpAddr,
+) -> Result<Option<&'a NetworkInterface>, Unknown> {
+    let interfaces = network.network_interfaces.known().map_err(Clone::clone)?;
+    Ok(interfaces.values().find(|interface| &interface.vpc_id == vpc_id && has_address(interface, address)))
+}
+
+/// Whether a private (or IPv6) address belongs to an interface.
+pub(super) fn has_address(interface: &NetworkInterface, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            interface.private_ip == Some(address) || interface.secondary_private_ips.contains(&address)
+        }
+        IpAddr::V6(address) => interface.ipv6_addresses.contains(&address),
+    }
+}
