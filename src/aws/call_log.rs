@@ -194,8 +194,7 @@ impl Intercept for Recorder {
         self.log.record(ApiCall {
             number: 0,
             started_at: begun.map_or_else(Timestamp::now, |begun| begun.started_at),
-            latency_ms: begun
-                .map_or(0, |begun| u64::try_from(begun.at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            latency_ms: begun.map_or(0, |begun| u64::try_from(begun.at.elapsed().as_millis()).unwrap_or(u64::MAX)),
             attempts: cfg.load::<RequestAttempts>().map_or(0, |attempts| attempts.attempts()),
             service,
             operation,
@@ -208,9 +207,8 @@ impl Intercept for Recorder {
 
 /// Service and operation as IAM and the CLI write them.
 fn names(cfg: &ConfigBag) -> (String, String) {
-    cfg.load::<Metadata>().map_or_else(Default::default, |metadata| {
-        (metadata.service().to_ascii_lowercase(), metadata.name().to_owned())
-    })
+    cfg.load::<Metadata>()
+        .map_or_else(Default::default, |metadata| (metadata.service().to_ascii_lowercase(), metadata.name().to_owned()))
 }
 
 /// How a failed call ended. `body` is what AWS answered, if it did.

@@ -215,7 +215,9 @@ impl Error {
             Kind::NoAnswer { .. } | Kind::TimedOut { .. } | Kind::BadAnswer => true,
             Kind::Service => matches!(
                 self.code.as_deref(),
-                Some("InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "Unavailable")
+                Some(
+                    "InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "Unavailable"
+                )
             ),
             _ => false,
         }
@@ -235,10 +237,7 @@ impl Error {
 
     /// Whether no later call of the same session can fare better: region, credentials.
     pub fn is_fatal(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::NoRegion | Kind::NoCredentials | Kind::ExpiredCredentials | Kind::InvalidCredentials
-        )
+        matches!(self.kind, Kind::NoRegion | Kind::NoCredentials | Kind::ExpiredCredentials | Kind::InvalidCredentials)
     }
 }
 
@@ -252,28 +251,63 @@ impl From<Unresolved> for Error {
 fn kind_of(code: &str) -> Kind {
     match code {
         "DryRunOperation" => Kind::DryRunOk,
-        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "OptInRequired" | "Blocked"
+        "UnauthorizedOperation"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "OptInRequired"
+        | "Blocked"
         | "NotAuthorized" => Kind::Denied,
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => {
             Kind::ExpiredCredentials
         }
-        "AuthFailure" | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "UnrecognizedClientException"
-        | "InvalidAccessKeyId" | "IncompleteSignature" | "MissingAuthenticationToken" => Kind::InvalidCredentials,
-        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled"
-        | "RequestThrottledException" | "TooManyRequestsException" | "BandwidthLimitExceeded" | "SlowDown"
+        "AuthFailure"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException"
+        | "InvalidAccessKeyId"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken" => Kind::InvalidCredentials,
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "BandwidthLimitExceeded"
+        | "SlowDown"
         | "EC2ThrottledException" => Kind::Throttled,
-        "DependencyViolation" | "DeleteConflict" | "DeleteConflictException" | "InvalidNetworkInterface.InUse"
-        | "InvalidGroup.InUse" | "InvalidIPAddress.InUse" | "ResourceInUse" | "InUse" => Kind::InUse,
-        "InvalidPermission.Duplicate" | "RouteAlreadyExists" | "Resource.AlreadyAssociated"
-        | "EntityAlreadyExists" | "InvalidGroup.Duplicate" | "EntityAlreadyExistsException"
+        "DependencyViolation"
+        | "DeleteConflict"
+        | "DeleteConflictException"
+        | "InvalidNetworkInterface.InUse"
+        | "InvalidGroup.InUse"
+        | "InvalidIPAddress.InUse"
+        | "ResourceInUse"
+        | "InUse" => Kind::InUse,
+        "InvalidPermission.Duplicate"
+        | "RouteAlreadyExists"
+        | "Resource.AlreadyAssociated"
+        | "EntityAlreadyExists"
+        | "InvalidGroup.Duplicate"
+        | "EntityAlreadyExistsException"
         | "AttachmentAlreadyExists" => Kind::Duplicate,
-        "NoSuchEntity" | "NoSuchEntityException" | "ParameterNotFound" | "InvocationDoesNotExist"
-        | "InvalidInstanceId" | "NatGatewayNotFound" | "Gateway.NotAttached" => Kind::NotFound,
+        "NoSuchEntity"
+        | "NoSuchEntityException"
+        | "ParameterNotFound"
+        | "InvocationDoesNotExist"
+        | "InvalidInstanceId"
+        | "NatGatewayNotFound"
+        | "Gateway.NotAttached" => Kind::NotFound,
         "InvalidAction" | "UnknownOperationException" | "NotImplemented" | "UnsupportedOperationException" => {
             Kind::NotImplemented
         }
-        "InsufficientInstanceCapacity" | "InsufficientFreeAddressesInSubnet" | "LimitExceededException"
-        | "InsufficientAddressCapacity" | "AttachmentLimitExceeded" | "LimitExceeded" => Kind::Limit,
+        "InsufficientInstanceCapacity"
+        | "InsufficientFreeAddressesInSubnet"
+        | "LimitExceededException"
+        | "InsufficientAddressCapacity"
+        | "AttachmentLimitExceeded"
+        | "LimitExceeded" => Kind::Limit,
         // `InvalidVpcID.NotFound`, `InvalidRoute.NotFound`, …; `VpcLimitExceeded`, `VcpuLimitExceeded`, …
         _ if code.ends_with(".NotFound") => Kind::NotFound,
         _ if code.ends_with("LimitExceeded") => Kind::Limit,
@@ -282,7 +316,7 @@ fn kind_of(code: &str) -> Kind {
 }
 
 /// An answer that the SDK could not read, or an error without a code.
-fn bad_answer(raw: &HttpResponse, error: &dyn StdError) -> (Kind, String) {
+fn bad_answer(raw: &HttpResponse, error: &(dyn StdError + 'static)) -> (Kind, String) {
     let status = raw.status().as_u16();
     let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
     // The SDK's own word for "no code" tells a person nothing.
@@ -338,5 +372,5 @@ fn from_credentials(error: &CredentialsError) -> (Kind, String) {
 
 /// The error and everything below it.
 pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |&error| error.source())
 }

@@ -7,7 +7,6 @@
 //! - [`run_command`]: a script on instances through SSM.
 //! - [`error`]: what went wrong, told apart by AWS's codes.
 
-pub mod act;
 pub mod call_log;
 mod cli_line;
 pub mod error;
@@ -19,7 +18,6 @@ mod retry;
 pub mod run_command;
 pub mod session;
 
-pub use act::{DryRun, apply, check, dry_run, undo};
 pub use call_log::CallLog;
 pub use error::{Error, Kind};
 pub use observe::{Scope, observe};

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::retry::{ReconnectMode, RetryConfig};
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_ec2::config::retry::{RetryPartition, TokenBucket};
+use aws_sdk_ec2::config::retry::{ReconnectMode, RetryPartition, TokenBucket};
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::SystemTimeSource;
@@ -24,7 +24,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::call_log::{CallLog, Recorder};
 use super::error::{Error, Kind};
 use super::guard::Guard;
-use super::retry::NotTwice;
+use super::retry::{NobodyThere, NotTwice};
 use crate::model::{Identity, World};
 
 /// The sandbox's region when none is named: the article's.
@@ -55,7 +55,6 @@ struct Inner {
     ec2_once: aws_sdk_ec2::Client,
     iam: aws_sdk_iam::Client,
     ssm: aws_sdk_ssm::Client,
-    ssm_once: aws_sdk_ssm::Client,
     sts: aws_sdk_sts::Client,
     identity: Identity,
     /// For messages: a URL, or `AWS in eu-central-1`.
@@ -139,11 +138,6 @@ impl Session {
         &self.0.ssm
     }
 
-    /// For SendCommand: see [`Session::ec2_once`].
-    pub(super) fn ssm_once(&self) -> &aws_sdk_ssm::Client {
-        &self.0.ssm_once
-    }
-
     /// Turns what the SDK returned into an [`Error`] of `operation`.
     pub(super) fn on<E>(&self, operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Error
     where
@@ -179,12 +173,11 @@ fn clients(
         };
     }
     Inner {
-        ec2: client!(aws_sdk_ec2, super::retry::NobodyThere),
+        ec2: client!(aws_sdk_ec2, NobodyThere),
         ec2_once: client!(aws_sdk_ec2, NotTwice),
-        iam: client!(aws_sdk_iam, super::retry::NobodyThere),
-        ssm: client!(aws_sdk_ssm, super::retry::NobodyThere),
-        ssm_once: client!(aws_sdk_ssm, NotTwice),
-        sts: client!(aws_sdk_sts, super::retry::NobodyThere),
+        iam: client!(aws_sdk_iam, NobodyThere),
+        ssm: client!(aws_sdk_ssm, NobodyThere),
+        sts: client!(aws_sdk_sts, NobodyThere),
         identity,
         endpoint,
         log,
