@@ -5,5 +5,10 @@
 //! answers.
 
 pub mod actions;
+pub mod clock;
+pub mod faults;
+pub mod host;
+pub mod outside;
+pub mod store;
 pub mod wire;
 pub mod world;

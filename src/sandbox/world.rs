@@ -3,6 +3,7 @@
 
 mod delays;
 mod event;
+mod life;
 mod random;
 mod recompute;
 mod records;
@@ -20,8 +21,11 @@ pub use records::{
 };
 
 use super::actions;
-use super::wire::{self, ApiError, Body, Request, Response, Service};
-use crate::model::Network;
+use super::actions::{iam::Iam, ssm::Ssm};
+use super::host::Machine;
+use super::outside::Internet;
+use super::wire::{self, Body, Request, Response, Service};
+use crate::model::{InstanceId, Network};
 
 /// A whole simulated region of one account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +36,11 @@ pub struct World {
     pub network: Network,
     /// What the model's nouns leave out and EC2's answers need.
     pub records: Records,
+    pub iam: Iam,
+    pub ssm: Ssm,
+    /// The simulated hosts, from their first boot to termination.
+    pub machines: BTreeMap<InstanceId, Machine>,
+    pub internet: Internet,
     /// The time, as the caller last told it. The world itself never reads a clock.
     pub now: Timestamp,
     /// How long things take.
@@ -70,6 +79,10 @@ impl World {
             region,
             network,
             records: Records::default(),
+            iam: Iam::default(),
+            ssm: Ssm::default(),
+            machines: BTreeMap::new(),
+            internet: Internet::default(),
             now,
             delays: Delays::default(),
             consistency: Duration::ZERO,
@@ -86,12 +99,13 @@ impl World {
         let request_id = self.uuid();
         let answer = match request.service {
             Service::Ec2 => actions::ec2::dispatch(self, request),
-            Service::Iam | Service::Sts | Service::Ssm => Err(ApiError::invalid_action(&request.action)),
+            Service::Iam => actions::iam::dispatch(self, request),
+            Service::Sts => actions::sts::dispatch(self, request),
+            Service::Ssm => actions::ssm::dispatch(self, request),
         };
         self.recompute();
-        if let Some(before) = before.filter(|before| *before != self.network) {
-            self.history.push_back((self.now, before));
-        }
+        self.touched_by(&request.action);
+        self.keep(before);
         match answer {
             Ok(body) => wire::encode(request.service, &request.action, &body, request_id),
             Err(error) => wire::encode_error(request.service, &error, request_id),
@@ -100,22 +114,29 @@ impl World {
 
     /// Lets everything happen that is due at `now`, in order of time, and makes `now` the current time.
     pub fn advance(&mut self, now: Timestamp) {
-        while let Some(at) = self.due.iter().map(|due| due.at).min().filter(|at| *at <= now) {
+        while let Some(at) = self.next_due().filter(|at| *at <= now) {
+            let before = (!self.consistency.is_zero()).then(|| self.network.clone());
             self.now = self.now.max(at);
-            let (ready, later) = std::mem::take(&mut self.due).into_iter().partition(|due| due.at <= at);
+            let (ready, later): (Vec<Due>, Vec<Due>) =
+                std::mem::take(&mut self.due).into_iter().partition(|due| due.at <= at);
             self.due = later;
-            let ready: Vec<Due> = ready;
             for due in ready {
                 self.happen(due.event);
             }
             self.recompute();
+            self.touch();
+            self.advance_machines();
+            self.keep(before);
         }
         self.now = self.now.max(now);
+        self.advance_machines();
+        actions::ssm::advance(self);
+        self.forget_history();
     }
 
     /// When something happens by itself next. `None`: nothing will until a request comes.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.iter().map(|due| due.at).min()
+        self.due.iter().map(|due| due.at).chain(self.next_wake()).min()
     }
 
     /// Makes something happen after a while.
@@ -146,6 +167,13 @@ impl World {
     /// Remembers the answer for a client token.
     pub fn remember(&mut self, key: String, token: Token) {
         self.tokens.insert(key, token);
+    }
+
+    /// Keeps an older state for as long as describes shall see it.
+    fn keep(&mut self, before: Option<Network>) {
+        if let Some(before) = before.filter(|before| *before != self.network) {
+            self.history.push_back((self.now, before));
+        }
     }
 
     fn forget_history(&mut self) {

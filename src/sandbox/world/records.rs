@@ -61,8 +61,8 @@ pub struct InstanceRecord {
     /// `Client.UserInitiatedShutdown`, with [`crate::model::Instance::state_reason`] as its message.
     pub state_reason_code: Option<String>,
     pub root_volume_id: Option<String>,
-    /// Whether the machine has booted before: user data runs at the first boot only.
-    pub booted: bool,
+    /// When its host came up. `None`: it is not up.
+    pub booted_at: Option<Timestamp>,
 }
 
 /// A network interface beyond [`crate::model::NetworkInterface`].

@@ -1,0 +1,229 @@
+//! Machine images: Amazon's public ones, as constants, and DescribeImages.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::describe::{Filters, PAGES, maybe, one, page};
+use super::{Answer, iso8601};
+use crate::model::Tags;
+use crate::sandbox::wire::{ApiError, Body, Query, Xml};
+use crate::sandbox::world::{Image, World};
+
+/// The account that owns Amazon Linux.
+const AMAZON: &str = "137112412989";
+
+/// Which system an image holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    AmazonLinux2023,
+    AmazonLinux2,
+}
+
+/// One of Amazon's public images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublicImage {
+    pub image_id: &'static str,
+    pub name: &'static str,
+    pub description: &'static str,
+    pub architecture: &'static str,
+    pub family: Family,
+    pub creation_date: &'static str,
+    /// When DescribeImages stops showing it to others. `None`: the newest of its line, which is never outdated.
+    pub deprecation_time: Option<&'static str>,
+    /// The last parts of the public SSM parameters below `/aws/service/ami-amazon-linux-latest/` that resolve to it.
+    pub parameters: &'static [&'static str],
+}
+
+/// Amazon's images, with identifiers of the sandbox's own. SSM's public parameters resolve to these.
+pub const IMAGES: &[PublicImage] = &[
+    PublicImage {
+        image_id: "ami-0a23d5f1c8e94b701",
+        name: "al2023-ami-2023.9.20251027.0-kernel-6.1-arm64",
+        description: "Amazon Linux 2023 AMI 2023.9.20251027.0 arm64 HVM kernel-6.1",
+        architecture: "arm64",
+        family: Family::AmazonLinux2023,
+        creation_date: "2025-10-24T22:14:35.000Z",
+        deprecation_time: None,
+        parameters: &["al2023-ami-kernel-default-arm64", "al2023-ami-kernel-6.1-arm64"],
+    },
+    PublicImage {
+        image_id: "ami-0a23d5f1c8e94b786",
+        name: "al2023-ami-2023.9.20251027.0-kernel-6.1-x86_64",
+        description: "Amazon Linux 2023 AMI 2023.9.20251027.0 x86_64 HVM kernel-6.1",
+        architecture: "x86_64",
+        family: Family::AmazonLinux2023,
+        creation_date: "2025-10-24T22:14:41.000Z",
+        deprecation_time: None,
+        parameters: &["al2023-ami-kernel-default-x86_64", "al2023-ami-kernel-6.1-x86_64"],
+    },
+    PublicImage {
+        image_id: "ami-0a2c6e0d94b17f301",
+        name: "amzn2-ami-hvm-2.0.20230628.0-arm64-gp2",
+        description: "Amazon Linux 2 AMI 2.0.20230628.0 arm64 HVM gp2",
+        architecture: "arm64",
+        family: Family::AmazonLinux2,
+        creation_date: "2023-06-29T20:03:12.000Z",
+        deprecation_time: Some("2025-06-29T20:03:12.000Z"),
+        parameters: &[],
+    },
+    PublicImage {
+        image_id: "ami-0a2c6e0d94b17f386",
+        name: "amzn2-ami-hvm-2.0.20230628.0-x86_64-gp2",
+        description: "Amazon Linux 2 AMI 2.0.20230628.0 x86_64 HVM gp2",
+        architecture: "x86_64",
+        family: Family::AmazonLinux2,
+        creation_date: "2023-06-29T20:03:18.000Z",
+        deprecation_time: Some("2025-06-29T20:03:18.000Z"),
+        parameters: &[],
+    },
+    PublicImage {
+        image_id: "ami-0a2c6e0d94b260601",
+        name: "amzn2-ami-hvm-2.0.20260601.0-arm64-gp2",
+        description: "Amazon Linux 2 AMI 2.0.20260601.0 arm64 HVM gp2",
+        architecture: "arm64",
+        family: Family::AmazonLinux2,
+        creation_date: "2026-06-02T19:40:05.000Z",
+        deprecation_time: Some("2026-06-30T00:00:00.000Z"),
+        parameters: &["amzn2-ami-hvm-arm64-gp2"],
+    },
+    PublicImage {
+        image_id: "ami-0a2c6e0d94b260686",
+        name: "amzn2-ami-hvm-2.0.20260601.0-x86_64-gp2",
+        description: "Amazon Linux 2 AMI 2.0.20260601.0 x86_64 HVM gp2",
+        architecture: "x86_64",
+        family: Family::AmazonLinux2,
+        creation_date: "2026-06-02T19:40:11.000Z",
+        deprecation_time: Some("2026-06-30T00:00:00.000Z"),
+        parameters: &["amzn2-ami-hvm-x86_64-gp2"],
+    },
+];
+
+fn public(image: &PublicImage, now: Timestamp) -> Image {
+    // The newest of a line is replaced every few weeks; AWS gives it about three months to live.
+    let later = now.saturating_add(Duration::from_secs(90 * 24 * 3600)).unwrap_or(Timestamp::MAX);
+    Image {
+        image_id: image.image_id.to_owned(),
+        name: image.name.to_owned(),
+        description: image.description.to_owned(),
+        architecture: image.architecture.to_owned(),
+        owner_id: AMAZON.to_owned(),
+        owner_alias: Some("amazon".to_owned()),
+        creation_date: image.creation_date.to_owned(),
+        deprecation_time: image.deprecation_time.map_or_else(|| iso8601(later), str::to_owned),
+        public: true,
+        root_device_name: "/dev/xvda".to_owned(),
+        snapshot_id: image.image_id.replace("ami-", "snap-"),
+        volume_size_gib: 8,
+        volume_type: if image.family == Family::AmazonLinux2023 { "gp3" } else { "gp2" }.to_owned(),
+        imds_support: (image.family == Family::AmazonLinux2023).then(|| "v2.0".to_owned()),
+        tags: Tags::default(),
+    }
+}
+
+fn all(world: &World) -> impl Iterator<Item = Image> + '_ {
+    let own = world.records.images.values().cloned();
+    IMAGES
+        .iter()
+        .map(|image| public(image, world.now))
+        .filter(|i| !world.records.images.contains_key(&i.image_id))
+        .chain(own)
+}
+
+/// An image that can be launched: deprecated ones can.
+pub(super) fn find_image(world: &World, id: &str) -> Result<Image, ApiError> {
+    if id.parse::<crate::model::ImageId>().is_err() {
+        return Err(ApiError::new("InvalidAMIID.Malformed", format!("Invalid id: \"{id}\" (expecting \"ami-...\")")));
+    }
+    all(world)
+        .find(|image| image.image_id == id)
+        .ok_or_else(|| ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist")))
+}
+
+fn xml(image: &Image) -> Xml {
+    let ebs = Xml::new()
+        .text("deleteOnTermination", true)
+        .text("snapshotId", &image.snapshot_id)
+        .text("volumeSize", image.volume_size_gib)
+        .text("volumeType", &image.volume_type)
+        .text("encrypted", false);
+    Xml::new()
+        .text("imageId", &image.image_id)
+        .text("imageLocation", format!("{}/{}", image.owner_alias.as_ref().unwrap_or(&image.owner_id), image.name))
+        .text("imageState", "available")
+        .text("imageOwnerId", &image.owner_id)
+        .text("creationDate", &image.creation_date)
+        .text("deprecationTime", &image.deprecation_time)
+        .text("isPublic", image.public)
+        .text("architecture", &image.architecture)
+        .text("imageType", "machine")
+        .opt("imageOwnerAlias", image.owner_alias.as_ref())
+        .text("name", &image.name)
+        .text("description", &image.description)
+        .text("rootDeviceType", "ebs")
+        .text("rootDeviceName", &image.root_device_name)
+        .items("blockDeviceMapping", [Xml::new().text("deviceName", &image.root_device_name).node("ebs", ebs)])
+        .text("virtualizationType", "hvm")
+        .text("hypervisor", "xen")
+        .text("enaSupport", true)
+        .text("sriovNetSupport", "simple")
+        .text("platformDetails", "Linux/UNIX")
+        .text("usageOperation", "RunInstances")
+        .opt("bootMode", (image.architecture == "arm64").then_some("uefi"))
+        .opt("imdsSupport", image.imds_support.as_ref())
+}
+
+/// DescribeImages: deprecated images of others are shown only by identifier or when asked for.
+pub fn describe_images(world: &World, query: &Query) -> Answer {
+    let filters = Filters::parse(query)?;
+    let asked = query.list("ImageId");
+    for id in &asked {
+        find_image(world, id)?;
+    }
+    let owners = query.list("Owner");
+    let deprecated = query.bool("IncludeDeprecated")?.unwrap_or(false);
+    let mut rows = Vec::new();
+    for image in all(world) {
+        if !asked.is_empty() && !asked.contains(&image.image_id.as_str()) {
+            continue;
+        }
+        let owner = |owner: &&str| match *owner {
+            "self" => image.owner_id == world.account_id,
+            other => image.owner_id == other || image.owner_alias.as_deref() == Some(other),
+        };
+        if !owners.is_empty() && !owners.iter().any(owner) {
+            continue;
+        }
+        let outdated = image.deprecation_time.parse::<Timestamp>().is_ok_and(|at| at <= world.now);
+        if outdated && asked.is_empty() && !deprecated && image.owner_id != world.account_id {
+            continue;
+        }
+        let accepted = filters.accept(&image.tags, |name| match name {
+            "image-id" => one(&image.image_id),
+            "name" => one(&image.name),
+            "description" => one(&image.description),
+            "architecture" => one(&image.architecture),
+            "owner-id" => one(&image.owner_id),
+            "owner-alias" => maybe(image.owner_alias.as_ref()),
+            "state" => one("available"),
+            "image-type" => one("machine"),
+            "is-public" => one(image.public),
+            "virtualization-type" => one("hvm"),
+            "hypervisor" => one("xen"),
+            "root-device-type" => one("ebs"),
+            "root-device-name" => one(&image.root_device_name),
+            "creation-date" => one(&image.creation_date),
+            "ena-support" => one(true),
+            "platform-details" => one("Linux/UNIX"),
+            "platform" => maybe(None::<String>),
+            "block-device-mapping.volume-type" => one(&image.volume_type),
+            _ => None,
+        })?;
+        if accepted {
+            rows.push((image.image_id.clone(), xml(&image)));
+        }
+    }
+    rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let (page, token) = page(query, PAGES, rows)?;
+    Ok(Body::Xml(Xml::new().items("imagesSet", page).opt("nextToken", token)))
+}
