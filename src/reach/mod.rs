@@ -5,11 +5,14 @@
 //! [`Disposition::InsufficientInformation`], never in delivered.
 
 mod egress;
+pub mod facts;
 mod filter;
 mod finding;
 mod flow;
 mod host;
 mod routing;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod walk;
 mod way_out;

@@ -78,9 +78,12 @@ pub(super) fn base_chains(host: &Host, hook: Hook, ipv4: bool) -> Vec<(&FilterTa
 /// can make very many.
 const RULES_AT_MOST: u32 = 20_000;
 
+/// How many conditions that are not understood are followed both ways at once: each may double the work.
+const UNDECIDED_AT_MOST: u32 = 64;
+
 /// Evaluates a base chain.
 pub(super) fn evaluate(table: &FilterTable, chain: &Chain, base: BaseChain, seen: &Seen<'_>) -> Decided {
-    let mut run = Run { table, base, chain, seen, left: RULES_AT_MOST };
+    let mut run = Run { table, base, chain, seen, left: RULES_AT_MOST, open: 0 };
     run.from(&mut vec![(chain, 0)])
 }
 
@@ -90,6 +93,8 @@ struct Run<'r> {
     base: BaseChain,
     seen: &'r Seen<'r>,
     left: u32,
+    /// Conditions that are not understood and are being followed both ways.
+    open: u32,
 }
 
 impl<'r> Run<'r> {
@@ -112,19 +117,28 @@ impl<'r> Run<'r> {
             if holds == Some(false) || rule.target == Target::Continue {
                 continue;
             }
-            if holds.is_none() {
-                let mut taken = stack.clone();
-                let with = self.apply(rule, &mut taken);
-                let without = self.from(stack);
-                let same = with.verdict == without.verdict && with.verdict != Verdict::Unknown;
-                return if same { without } else { self.decided(Verdict::Unknown, &rule.text) };
+            if holds.is_some() {
+                match self.apply(rule, stack) {
+                    Some(decided) => return decided,
+                    None => continue,
+                }
             }
-            return self.apply(rule, stack);
+            if self.open >= UNDECIDED_AT_MOST {
+                return self.decided(Verdict::Unknown, &rule.text);
+            }
+            self.open += 1;
+            let mut taken = stack.clone();
+            let with = self.apply(rule, &mut taken);
+            let with = with.unwrap_or_else(|| self.from(&mut taken));
+            let without = self.from(stack);
+            self.open -= 1;
+            let same = with.verdict == without.verdict && with.verdict != Verdict::Unknown;
+            return if same { without } else { self.decided(Verdict::Unknown, &rule.text) };
         }
     }
 
-    /// Does what a rule that matches says.
-    fn apply(&mut self, rule: &'r Rule, stack: &mut Vec<(&'r Chain, usize)>) -> Decided {
+    /// Does what a rule that matches says: a verdict, or another place in `stack` to go on from.
+    fn apply(&self, rule: &'r Rule, stack: &mut Vec<(&'r Chain, usize)>) -> Option<Decided> {
         let verdict = match &rule.target {
             Target::Accept => Verdict::Accept,
             Target::Drop => Verdict::Drop,
@@ -133,23 +147,23 @@ impl<'r> Run<'r> {
             Target::Snat { to } => Verdict::Snat(*to),
             Target::Dnat { to, port } => Verdict::Dnat(*to, *port),
             Target::NotUnderstood(_) => Verdict::Unknown,
-            Target::Continue => return self.from(stack),
+            Target::Continue => return None,
             Target::Return => {
                 stack.pop();
-                return self.from(stack);
+                return None;
             }
             Target::Jump(name) | Target::Goto(name) => {
                 let Some(next) = self.table.chains.iter().find(|chain| &chain.name == name) else {
-                    return self.decided(Verdict::Unknown, &rule.text);
+                    return Some(self.decided(Verdict::Unknown, &rule.text));
                 };
                 if matches!(rule.target, Target::Goto(_)) {
                     stack.pop();
                 }
                 stack.push((next, 0));
-                return self.from(stack);
+                return None;
             }
         };
-        self.decided(verdict, &rule.text)
+        Some(self.decided(verdict, &rule.text))
     }
 
     fn policy(&self) -> Decided {

@@ -31,9 +31,6 @@ impl<'a> Walker<'a> {
         packet: Packet,
         interface: Option<&'a NetworkInterface>,
     ) -> Step<Place<'a>> {
-        if let Some(place) = self.amazon_service(vpc_id, &packet)? {
-            return Ok(place);
-        }
         let found = self.need(Component::RouteTable, None, self.network.route_table_of(subnet_id, vpc_id))?;
         let Some(table) = found else {
             let reason = "DescribeRouteTables shows neither an associated nor a main table";
@@ -136,7 +133,8 @@ impl<'a> Walker<'a> {
             let unknown = Unknown::new(format!("network interface {id}"), "DescribeNetworkInterfaces does not show it");
             return Err(self.cannot_tell(Component::NetworkInterface, resource, unknown));
         };
-        if interface.instance_id().is_some_and(|id| self.forwarders.contains(&id)) {
+        let sender = from.interface.and_then(NetworkInterface::instance_id);
+        if interface.instance_id().is_some_and(|id| sender == Some(id) || self.forwarders.contains(&id)) {
             return Err(self.not_public(from, &packet));
         }
         self.cross(from, interface, packet)
@@ -353,7 +351,7 @@ impl<'a> Walker<'a> {
 
     /// What answers inside every VPC without being routed or filtered by groups and ACLs: the resolver at the base of
     /// the VPC's first range plus two, and the link-local services.
-    fn amazon_service(&mut self, vpc_id: &'a VpcId, packet: &Packet) -> Step<Option<Place<'a>>> {
+    pub(super) fn amazon_service(&mut self, vpc_id: &'a VpcId, packet: &Packet) -> Step<Option<Place<'a>>> {
         let IpAddr::V4(destination) = packet.destination else {
             return Ok(None);
         };

@@ -14,6 +14,9 @@ use crate::reach::{Code, Component, Decision, Direction, Evidence};
 impl<'a> Walker<'a> {
     /// A packet leaves an interface: check, groups, then the subnet's table.
     pub(super) fn leave(&mut self, interface: &'a NetworkInterface, packet: Packet) -> Step<Place<'a>> {
+        if let Some(place) = self.amazon_service(&interface.vpc_id, &packet)? {
+            return Ok(place);
+        }
         if interface.source_dest_check && !has_address(interface, packet.source) {
             return Err(self.check_on_leaving(interface, &packet));
         }
