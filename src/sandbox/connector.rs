@@ -19,6 +19,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::actions::ssm::is_read;
 use super::actions::sts::USER_NAME;
 use super::clock::Clock;
 use super::faults::{Fate, Faults};
@@ -241,7 +242,7 @@ impl Sandbox {
             return Ok(wire::encode_error(request.service, &error, request_id));
         }
         let response = state.world.handle(&request);
-        if changes(&request.action) {
+        if !is_read(&request.action) {
             state.unsaved |= response.status < 300;
             state.save().map_err(NoAnswer::NotKept)?;
         }
@@ -282,11 +283,6 @@ async fn pause(duration: Duration) {
     if !duration.is_zero() {
         tokio::time::sleep(duration).await;
     }
-}
-
-/// Whether an action may change the world. AWS's reads all begin with one of these words.
-fn changes(action: &str) -> bool {
-    !["Describe", "Get", "List"].iter().any(|word| action.starts_with(word))
 }
 
 /// How a service refuses, before anything happens.
@@ -409,10 +405,10 @@ mod tests {
     #[test]
     fn reads_are_told_by_their_first_word() {
         for read in ["DescribeVpcs", "GetCallerIdentity", "ListRoles", "GetCommandInvocation"] {
-            assert!(!changes(read), "{read}");
+            assert!(is_read(read), "{read}");
         }
         for change in ["CreateVpc", "SendCommand", "TagRole", "RunInstances", "AttachRolePolicy"] {
-            assert!(changes(change), "{change}");
+            assert!(!is_read(change), "{change}");
         }
     }
 

@@ -46,9 +46,16 @@ impl World {
         act: impl FnOnce(&mut Machine, &dyn Outside) -> T,
     ) -> Option<T> {
         let mut machine = self.machines.remove(instance_id)?;
+        let state = |machine: &Machine| (machine.is_running(), machine.is_busy(), machine.nics().len());
+        let before = state(&machine);
         let done = act(&mut machine, &self.view());
+        // Agents look again when a host came up, went down, was rewired or is at work. Looking is not free, and hosts
+        // that only grow older need none.
+        let changed = before.1 || before != state(&machine);
         self.machines.insert(instance_id.clone(), machine);
-        self.touch();
+        if changed {
+            self.touch();
+        }
         Some(done)
     }
 

@@ -15,7 +15,7 @@ mod tests;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use agent::{Obstacle, obstacle};
+pub use agent::{Obstacle, is_read, obstacle};
 pub use state::{Agent, Command, Invocation, Progress, Ssm};
 
 use crate::sandbox::wire::{ApiError, Body, Request};

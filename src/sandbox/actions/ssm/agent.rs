@@ -98,12 +98,24 @@ pub(super) fn observe(world: &mut World) {
 }
 
 impl World {
+    /// Says that a request was carried out. Reads change nothing; AWS's reads all begin with one of three words.
+    pub fn touched_by(&mut self, action: &str) {
+        if !is_read(action) {
+            self.touch();
+        }
+    }
+
     /// Says that something changed which agents may notice: a route, a rule, a host. They are looked at again the next
     /// time SSM is asked.
     pub fn touch(&mut self) {
         self.ssm.touched_at = Some(self.now);
         self.ssm.settled = false;
     }
+}
+
+/// Whether an action only reads.
+pub fn is_read(action: &str) -> bool {
+    ["Describe", "Get", "List"].iter().any(|word| action.starts_with(word))
 }
 
 /// When SSM last heard of an agent: it calls every five minutes.

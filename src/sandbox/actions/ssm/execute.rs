@@ -48,6 +48,8 @@ fn deliver(world: &mut World, command_id: &str, instance_id: &InstanceId) {
         Some(agent) if agent.online && agent.since.max(until) <= expires_at => {
             let started_at = agent.since.max(until);
             let ran = world.with_machine(instance_id, |machine, outside| machine.run(&script, outside));
+            // What a command did to its host may cut the host off, or bring it back.
+            world.touch();
             ran.map_or_else(|| undeliverable(now), |output| running(world, started_at, limit, output))
         }
         Some(_) if now < expires_at => return,
