@@ -36,6 +36,11 @@ impl Progress {
         Self { id: String::new(), sender: None }
     }
 
+    /// The node that this is about. Empty outside of a saga.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// One short line for the operator: `instance is pending`. Becomes an [`Event::Progress`](super::Event).
     pub fn say(&self, text: impl Into<String>) {
         if let Some(sender) = &self.sender {

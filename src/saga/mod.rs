@@ -5,9 +5,18 @@
 //! from the journal after a crash. Dropping a running saga at any point is exactly like killing the process.
 
 mod action;
+mod engine;
 mod event;
+mod journal;
 mod record;
+mod store;
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use action::{Action, Node, Progress};
+pub use engine::{Saga, SagaError, Stop};
 pub use event::{Event, Failure, NodeState, Outcome, RunMode};
+pub use journal::{IllegalRecord, Journal, JournalError, Log, MemoryLog};
 pub use record::{Ending, Record};
+pub use store::{Holder, Lock, Store, StoreError};

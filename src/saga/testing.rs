@@ -1,0 +1,390 @@
+//! Proofs that a plan and an action survive being failed, repeated and killed at every step. For test suites: the
+//! same three questions are asked of a toy world here and of the sandbox in the integration tests.
+//!
+//! A [`Trial`] makes fresh worlds; each proof runs one saga per step and per way of going wrong, and compares what the
+//! world looks like at the end. Nothing here panics: what went wrong comes back as a [`Disproof`].
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+
+use tokio::sync::Notify;
+
+use super::{Action, Journal, MemoryLog, Node, Outcome, Progress, RunMode, Saga, SagaError};
+
+/// One fresh world with the plan that is made for it.
+pub trait Trial: Sized + Send + Sync {
+    type Action: Action;
+    /// What two worlds are compared by. Identifiers and times that differ from run to run must be left out.
+    type Snapshot: PartialEq + Debug + Send;
+
+    /// A world as it is before the plan.
+    fn fresh() -> impl Future<Output = Self> + Send;
+    /// Acts on this world. Called again after a "crash": it must not share memory with the earlier action.
+    fn action(&self) -> Self::Action;
+    fn nodes(&self) -> Vec<TrialNode<Self>>;
+    fn snapshot(&self) -> impl Future<Output = Self::Snapshot> + Send;
+}
+
+/// A node of a trial's plan.
+pub type TrialNode<T> = Node<<<T as Trial>::Action as Action>::Step, <<T as Trial>::Action as Action>::Output>;
+
+/// What did not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum Disproof {
+    #[error("{case}: the saga ended as {outcome}, not as {wanted}")]
+    Ending { case: String, outcome: String, wanted: &'static str },
+    #[error("{case}: the world differs\n  is     {is}\n  wanted {wanted}")]
+    World { case: String, is: String, wanted: String },
+    #[error("{case}: the point was never reached")]
+    NotReached { case: String },
+    #[error("{case}")]
+    Saga { case: String, source: SagaError },
+}
+
+/// Where something goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// The journal says that the step is begun, and nothing was sent.
+    BeforeCall,
+    /// The call's future was polled so many times and then never again: something was sent, perhaps.
+    MidCall { polls: u32 },
+    /// The call is through and its answer is not in the journal.
+    AfterCall,
+}
+
+/// The three points at which a process is killed in [`killed_at_every_step`], and one deeper inside of a call.
+pub const POINTS: [Point; 4] =
+    [Point::BeforeCall, Point::MidCall { polls: 1 }, Point::MidCall { polls: 4 }, Point::AfterCall];
+
+/// Which method goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Apply,
+    Undo,
+}
+
+/// What happens at the point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// The process dies: the future never answers.
+    Hang,
+    /// The step fails.
+    Fail,
+    /// The step is done twice, as after a lost answer.
+    Repeat,
+}
+
+/// An action with one thing going wrong, once.
+struct Sabotage<A> {
+    inner: A,
+    id: String,
+    method: Method,
+    point: Point,
+    fate: Fate,
+    reached: Arc<Notify>,
+    spent: AtomicBool,
+}
+
+/// An error of the action, or the one that was injected.
+#[derive(Debug, thiserror::Error)]
+enum SabotageError<E: std::error::Error + 'static> {
+    #[error(transparent)]
+    Inner(E),
+    #[error("failed on purpose")]
+    Injected,
+}
+
+impl<A: Action> Sabotage<A> {
+    fn strikes(&self, method: Method, progress: &Progress) -> bool {
+        self.method == method && progress.id() == self.id && !self.spent.swap(true, Ordering::SeqCst)
+    }
+
+    /// Runs `call` up to the point, and then lets fate take over.
+    async fn strike<T>(&self, call: impl Future<Output = Result<T, A::Error>>) -> Result<T, SabotageError<A::Error>> {
+        match self.point {
+            Point::BeforeCall => {}
+            Point::MidCall { polls } => {
+                let mut left = polls;
+                let mut call = pin!(call);
+                // Ready before the polls are used up counts as through: that is the point after the call.
+                poll_fn(|context| {
+                    if left == 0 {
+                        return Poll::Ready(());
+                    }
+                    left -= 1;
+                    call.as_mut().poll(context).map(drop)
+                })
+                .await;
+            }
+            Point::AfterCall => drop(call.await),
+        }
+        self.reached.notify_one();
+        match self.fate {
+            Fate::Hang => std::future::pending().await,
+            Fate::Fail | Fate::Repeat => Err(SabotageError::Injected),
+        }
+    }
+}
+
+impl<A: Action> Action for Sabotage<A> {
+    type Step = A::Step;
+    type Output = A::Output;
+    type Error = SabotageError<A::Error>;
+
+    async fn check(
+        &self,
+        step: &A::Step,
+        outputs: &BTreeMap<String, A::Output>,
+        token: &str,
+    ) -> Result<Option<A::Output>, Self::Error> {
+        self.inner.check(step, outputs, token).await.map_err(SabotageError::Inner)
+    }
+
+    async fn apply(
+        &self,
+        step: &A::Step,
+        outputs: &BTreeMap<String, A::Output>,
+        token: &str,
+        progress: &Progress,
+    ) -> Result<A::Output, Self::Error> {
+        let call = self.inner.apply(step, outputs, token, progress);
+        match (self.strikes(Method::Apply, progress), self.fate) {
+            (false, _) => call.await.map_err(SabotageError::Inner),
+            (true, Fate::Repeat) => {
+                call.await.map_err(SabotageError::Inner)?;
+                self.reached.notify_one();
+                // The engine asks before it applies again, so this does too.
+                match self.inner.check(step, outputs, token).await.map_err(SabotageError::Inner)? {
+                    Some(output) => Ok(output),
+                    None => self.inner.apply(step, outputs, token, progress).await.map_err(SabotageError::Inner),
+                }
+            }
+            (true, _) => self.strike(call).await,
+        }
+    }
+
+    async fn undo(
+        &self,
+        step: &A::Step,
+        output: &A::Output,
+        outputs: &BTreeMap<String, A::Output>,
+        progress: &Progress,
+    ) -> Result<(), Self::Error> {
+        let call = self.inner.undo(step, output, outputs, progress);
+        match (self.strikes(Method::Undo, progress), self.fate) {
+            (false, _) => call.await.map_err(SabotageError::Inner),
+            (true, Fate::Repeat) => {
+                call.await.map_err(SabotageError::Inner)?;
+                self.reached.notify_one();
+                self.inner.undo(step, output, outputs, progress).await.map_err(SabotageError::Inner)
+            }
+            (true, _) => self.strike(call).await,
+        }
+    }
+}
+
+/// The name of the sagas here.
+const NAME: &str = "trial";
+
+fn sabotaged<T: Trial>(
+    trial: &T,
+    log: &MemoryLog,
+    id: &str,
+    wrong: (Method, Point, Fate),
+    case: &str,
+) -> Result<(Saga<Sabotage<T::Action>>, Arc<Notify>), Disproof> {
+    let reached = Arc::new(Notify::new());
+    let action = Sabotage {
+        inner: trial.action(),
+        id: id.to_owned(),
+        method: wrong.0,
+        point: wrong.1,
+        fate: wrong.2,
+        reached: Arc::clone(&reached),
+        spent: AtomicBool::new(false),
+    };
+    let journal = Journal::in_memory(log).map_err(|error| in_case(case, error.into()))?;
+    let saga = Saga::new(NAME, trial.nodes(), Arc::new(action), journal).map_err(|error| in_case(case, error))?;
+    Ok((saga, reached))
+}
+
+/// A saga on what the log holds, with nothing going wrong.
+fn resumed<T: Trial>(trial: &T, log: &MemoryLog, case: &str) -> Result<Saga<T::Action>, Disproof> {
+    let journal = Journal::in_memory(log).map_err(|error| in_case(case, error.into()))?;
+    Saga::resume(Arc::new(trial.action()), journal).map_err(|error| in_case(case, error))
+}
+
+fn in_case(case: &str, source: SagaError) -> Disproof {
+    Disproof::Saga { case: case.to_owned(), source }
+}
+
+/// What a run must end as.
+fn expect<E: fmt::Display>(
+    case: &str,
+    outcome: Result<Outcome<E>, SagaError>,
+    wanted: &'static str,
+) -> Result<(), Disproof> {
+    let outcome = outcome.map_err(|error| in_case(case, error))?;
+    let (kind, text) = match &outcome {
+        Outcome::Finished => ("finished", "finished".to_owned()),
+        Outcome::Paused { next } => ("paused", format!("paused before '{next}'")),
+        Outcome::Stopped => ("stopped", "stopped".to_owned()),
+        Outcome::Failed { failures } => {
+            let list: Vec<_> = failures.iter().map(|f| format!("'{}': {}", f.id, f.error)).collect();
+            ("failed", format!("failed at {}", list.join(", ")))
+        }
+        Outcome::Undone => ("undone", "undone".to_owned()),
+        Outcome::PartlyUndone { id } => ("partly undone", format!("'{id}' undone")),
+    };
+    if kind == wanted { Ok(()) } else { Err(Disproof::Ending { case: case.to_owned(), outcome: text, wanted }) }
+}
+
+async fn compare<T: Trial>(case: &str, trial: &T, wanted: &T::Snapshot) -> Result<(), Disproof> {
+    let is = trial.snapshot().await;
+    if &is == wanted {
+        return Ok(());
+    }
+    Err(Disproof::World { case: case.to_owned(), is: format!("{is:?}"), wanted: format!("{wanted:?}") })
+}
+
+/// The steps that a plan really takes.
+fn ids<T: Trial>(trial: &T) -> Vec<String> {
+    trial.nodes().into_iter().filter(|node| node.given.is_none()).map(|node| node.id).collect()
+}
+
+/// How the world looks before, and how after a run in which nothing goes wrong.
+async fn reference<T: Trial>() -> Result<(Vec<String>, T::Snapshot, T::Snapshot), Disproof> {
+    let case = "the undisturbed run";
+    let trial = T::fresh().await;
+    let before = trial.snapshot().await;
+    let log = MemoryLog::default();
+    let journal = Journal::in_memory(&log).map_err(|error| in_case(case, error.into()))?;
+    let mut saga =
+        Saga::new(NAME, trial.nodes(), Arc::new(trial.action()), journal).map_err(|error| in_case(case, error))?;
+    expect(case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+    Ok((ids(&trial), before, trial.snapshot().await))
+}
+
+/// Every node fails in turn, before and after its call; then everything is undone, and the world is as it was.
+pub async fn clean_after_every_failure<T: Trial>() -> Result<usize, Disproof> {
+    let (ids, before, _) = reference::<T>().await?;
+    let mut cases = 0;
+    for id in &ids {
+        for point in POINTS {
+            let case = format!("step '{id}' fails at {point:?}");
+            let trial = T::fresh().await;
+            let log = MemoryLog::default();
+            let wrong = (Method::Apply, point, Fate::Fail);
+            let (mut saga, _) = sabotaged(&trial, &log, id, wrong, &case)?;
+            expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "failed")?;
+            expect(&case, saga.undo_all(&mut |_| {}).await, "undone")?;
+            compare(&case, &trial, &before).await?;
+            cases += 1;
+        }
+    }
+    Ok(cases)
+}
+
+/// Every node fails in turn, before and after its call; the run is repeated, and the end is the same as ever.
+pub async fn finished_after_every_failure<T: Trial>() -> Result<usize, Disproof> {
+    let (ids, _, after) = reference::<T>().await?;
+    let mut cases = 0;
+    for id in &ids {
+        for point in POINTS {
+            let case = format!("step '{id}' fails at {point:?}, and is run again");
+            let trial = T::fresh().await;
+            let log = MemoryLog::default();
+            let wrong = (Method::Apply, point, Fate::Fail);
+            let (mut saga, _) = sabotaged(&trial, &log, id, wrong, &case)?;
+            expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "failed")?;
+            expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+            compare(&case, &trial, &after).await?;
+            cases += 1;
+        }
+    }
+    Ok(cases)
+}
+
+/// Every node is applied twice in turn, and the world is the same as after once; every undo is done twice, and the
+/// world is as it was.
+pub async fn same_after_every_repetition<T: Trial>() -> Result<usize, Disproof> {
+    let (ids, before, after) = reference::<T>().await?;
+    for id in &ids {
+        let case = format!("step '{id}' is applied twice");
+        let trial = T::fresh().await;
+        let wrong = (Method::Apply, Point::AfterCall, Fate::Repeat);
+        let (mut saga, _) = sabotaged(&trial, &MemoryLog::default(), id, wrong, &case)?;
+        expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+        compare(&case, &trial, &after).await?;
+
+        let case = format!("step '{id}' is undone twice");
+        let trial = T::fresh().await;
+        let wrong = (Method::Undo, Point::AfterCall, Fate::Repeat);
+        let (mut saga, _) = sabotaged(&trial, &MemoryLog::default(), id, wrong, &case)?;
+        expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+        expect(&case, saga.undo_all(&mut |_| {}).await, "undone")?;
+        compare(&case, &trial, &before).await?;
+    }
+    Ok(ids.len() * 2)
+}
+
+/// The process is killed at each point of each node in turn; the next process reaches the same end.
+pub async fn finished_after_every_kill<T: Trial>() -> Result<usize, Disproof> {
+    let (ids, _, after) = reference::<T>().await?;
+    let mut cases = 0;
+    for id in &ids {
+        for point in POINTS {
+            let case = format!("killed at {point:?} of step '{id}'");
+            let trial = T::fresh().await;
+            let log = MemoryLog::default();
+            let (mut saga, reached) = sabotaged(&trial, &log, id, (Method::Apply, point, Fate::Hang), &case)?;
+            let mut silent = |_| {};
+            tokio::select! {
+                _ = saga.run(RunMode::All, &mut silent) => return Err(Disproof::NotReached { case }),
+                () = reached.notified() => {}
+            }
+            drop(saga);
+            let mut saga = resumed(&trial, &log, &case)?;
+            expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+            compare(&case, &trial, &after).await?;
+            cases += 1;
+        }
+    }
+    Ok(cases)
+}
+
+/// The process is killed at each point of each node in turn, while applying and while undoing; the next process undoes
+/// everything, and the world is as it was.
+pub async fn clean_after_every_kill<T: Trial>() -> Result<usize, Disproof> {
+    let (ids, before, _) = reference::<T>().await?;
+    let mut cases = 0;
+    for id in &ids {
+        for (method, point) in POINTS.iter().flat_map(|point| [(Method::Apply, *point), (Method::Undo, *point)]) {
+            let case = format!("killed at {point:?} of {method:?} of step '{id}', then undone");
+            let trial = T::fresh().await;
+            let log = MemoryLog::default();
+            let (mut saga, reached) = sabotaged(&trial, &log, id, (method, point, Fate::Hang), &case)?;
+            let whole = async {
+                let outcome = saga.run(RunMode::All, &mut |_| {}).await;
+                if outcome.is_ok() {
+                    let _ = saga.undo_all(&mut |_| {}).await;
+                }
+            };
+            tokio::select! {
+                () = whole => return Err(Disproof::NotReached { case }),
+                () = reached.notified() => {}
+            }
+            drop(saga);
+            let mut saga = resumed(&trial, &log, &case)?;
+            expect(&case, saga.undo_all(&mut |_| {}).await, "undone")?;
+            compare(&case, &trial, &before).await?;
+            cases += 1;
+        }
+    }
+    Ok(cases)
+}
