@@ -1,0 +1,119 @@
+//! The way out of an instance, hop by hop, forward and back, drawn from top to bottom. Pure.
+
+use crate::model::InstanceId;
+use crate::reach::{Decision, Direction, Disposition, Hop, Trace};
+use crate::tui::effect::WalkDepth;
+use crate::tui::keymap::Action;
+use crate::tui::model::Model;
+use crate::tui::theme::Tone;
+use crate::tui::widget::age;
+use crate::tui::widget::line::{Line, hang};
+use crate::tui::widget::text::pad;
+
+/// Columns of the components' names.
+const COMPONENTS: usize = 18;
+
+/// The section: a verdict, the hops, and the evidence of the one that stops the packet.
+pub(super) fn lines(model: &Model, id: &InstanceId, columns: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let heading = Line::of("Way out", Tone::Heading);
+    let way = model.ways.get(id);
+    let asking = way.and_then(|way| way.asking).map(|(_, depth)| match depth {
+        WalkDepth::Known => String::new(),
+        WalkDepth::AskHosts => format!("  {} asking the hosts on it", age::spinner(model.now)),
+    });
+    let Some(trace) = way.and_then(|way| way.trace.as_ref()) else {
+        lines.push(heading.and(asking.unwrap_or_default(), Tone::Busy));
+        match way.and_then(|way| way.failure.as_ref()) {
+            Some(failure) => {
+                let (first, rest) = (Line::of("  ✗ ", Tone::Bad), Line::of("    ", Tone::Bad));
+                lines.extend(hang(&first, &rest, &failure.to_string(), Tone::Text, columns));
+            }
+            None => lines.push(Line::of("  not followed yet", Tone::Dim)),
+        }
+        return lines;
+    };
+    let (word, tone) = match trace.disposition {
+        Disposition::Delivered => ("delivered", Tone::Ok),
+        Disposition::Dropped => ("dropped", Tone::Bad),
+        Disposition::InsufficientInformation => ("cannot be told", Tone::Unknown),
+    };
+    let symbol = match trace.disposition {
+        Disposition::Delivered => "✓",
+        Disposition::Dropped => "✗",
+        Disposition::InsufficientInformation => "?",
+    };
+    let mut head = heading.and(format!("  {symbol} {word}"), tone);
+    if let Some(address) = trace.address {
+        head = head.and(format!(" as {address}"), Tone::Strong);
+    }
+    if let Some(code) = trace.code() {
+        head = head.and(format!("  {code}"), tone);
+    }
+    lines.push(head.and(asking.unwrap_or_default(), Tone::Busy));
+    let flow = &trace.flow;
+    let port = if flow.protocol.has_ports() { format!(" port {}", flow.destination_port) } else { String::new() };
+    lines.push(Line::of(format!("  {} to {}{port}", flow.protocol, flow.destination), Tone::Dim));
+    lines.extend(hops(trace, columns));
+    if trace.disposition == Disposition::InsufficientInformation {
+        let key = model.keymap.key_of(Action::Explain);
+        for unknown in &trace.unknown {
+            let (first, rest) = (Line::of("    ? ", Tone::Unknown), Line::of("      ", Tone::Unknown));
+            lines.extend(hang(&first, &rest, &unknown.to_string(), Tone::Unknown, columns));
+        }
+        if trace.unknown.iter().any(|unknown| unknown.what.contains("host")) {
+            lines.push(
+                Line::of("    → ", Tone::Accent).and(key, Tone::Key).and(" asks the hosts on the way", Tone::Text),
+            );
+        }
+    }
+    if let Some(failure) = way.and_then(|way| way.failure.as_ref()) {
+        let (first, rest) = (Line::of("  ✗ ", Tone::Bad), Line::of("    ", Tone::Bad));
+        lines.extend(hang(&first, &rest, &failure.to_string(), Tone::Text, columns));
+    }
+    lines
+}
+
+fn hops(trace: &Trace, columns: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut direction = Direction::Forward;
+    let last = trace.hops.len().saturating_sub(1);
+    let stopped = trace.disposition != Disposition::Delivered;
+    for (at, hop) in trace.hops.iter().enumerate() {
+        if hop.direction != direction {
+            direction = hop.direction;
+            lines.push(Line::of("  ├╴", Tone::Dim).and("reply", Tone::Accent));
+        }
+        let stops = stopped && at == last;
+        lines.extend(self::hop(hop, stops, at == last, columns));
+    }
+    lines
+}
+
+/// One hop: its mark, what it is, what it did; with the evidence where the packet stops.
+fn hop(hop: &Hop, stops: bool, last: bool, columns: usize) -> Vec<Line> {
+    let (mark, tone) = match hop.decision {
+        Decision::Sent | Decision::Received => ("●", Tone::Accent),
+        Decision::Allowed => ("✓", Tone::Ok),
+        Decision::Routed => ("→", Tone::Ok),
+        Decision::Translated => ("⇄", Tone::Ok),
+        Decision::Denied => ("✗", Tone::Bad),
+        Decision::Unknown => ("?", Tone::Unknown),
+    };
+    let component = hop.component.to_string();
+    let name = pad(&component, COMPONENTS);
+    let first = Line::of(format!("  {mark} "), tone).and(name, if stops { tone } else { Tone::Text });
+    let bar = if last { "    " } else { "  │ " };
+    let rest = Line::of(bar, Tone::Dim).and(" ".repeat(COMPONENTS), Tone::Dim);
+    let mut lines = hang(&first, &rest, &hop.detail, if stops { Tone::Strong } else { Tone::Dim }, columns);
+    if !stops {
+        return lines;
+    }
+    for evidence in &hop.evidence {
+        let source = Line::of("      ", Tone::Dim);
+        lines.extend(hang(&source, &source, &evidence.source, Tone::Dim, columns));
+        let text = Line::of("        ", Tone::Dim);
+        lines.extend(hang(&text, &text, &evidence.text, Tone::Code, columns));
+    }
+    lines
+}

@@ -1,0 +1,66 @@
+//! What `update` asks the runtime to do. Plain data: nothing here runs.
+
+use std::sync::Arc;
+
+use crate::model::{InstanceId, Network};
+use crate::plan::Plan;
+use crate::saga::RunMode;
+
+/// Numbers questions, so that a late answer to an older one is told from the answer to the newest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u64);
+
+/// How far a walk may go for facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalkDepth {
+    /// With what is known: sends nothing.
+    Known,
+    /// Asks the hosts on the way through SSM.
+    AskHosts,
+}
+
+/// Something to do outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Identify,
+    Observe {
+        generation: Generation,
+    },
+    Walk {
+        generation: Generation,
+        network: Arc<Network>,
+        instance_id: InstanceId,
+        depth: WalkDepth,
+    },
+    PlanProvision {
+        generation: Generation,
+        network: Option<Arc<Network>>,
+    },
+    /// `stack`: `None` lets the backend choose the one it was started for.
+    PlanTeardown {
+        generation: Generation,
+        stack: Option<String>,
+    },
+    Run {
+        generation: Generation,
+        plan: Arc<Plan>,
+        mode: RunMode,
+    },
+    /// Lets the running step end and starts no other.
+    StopRun,
+    UndoLast {
+        generation: Generation,
+        plan: Arc<Plan>,
+    },
+    Check {
+        generation: Generation,
+        network: Arc<Network>,
+        instance_ids: Vec<InstanceId>,
+    },
+    /// To the terminal's clipboard (OSC 52).
+    Copy {
+        text: String,
+    },
+    Suspend,
+    Quit,
+}

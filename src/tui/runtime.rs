@@ -1,0 +1,327 @@
+//! The loop: keys, time, signals and answers become messages on one path; `update` turns them into state and effects;
+//! effects run as tasks that answer with messages. Nothing here waits for AWS.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{Event as TerminalEvent, EventStream};
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use signal_hook::consts::{SIGCONT, SIGTSTP};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+
+use super::backend::{Backend, EventSink};
+use super::effect::Effect;
+use super::keymap::Keymap;
+use super::message::Message;
+use super::model::{Model, Settings};
+use super::terminal::Screen;
+use super::theme::Theme;
+use super::update;
+
+/// While something is in progress, the spinner moves this often.
+const BUSY_TICK: Duration = Duration::from_millis(100);
+/// Otherwise time passes this often: ages are shown in seconds.
+const IDLE_TICK: Duration = Duration::from_secs(1);
+/// So many messages are taken in before the next frame, at most: a flood does not stop the drawing.
+const BATCH: usize = 256;
+
+/// How the console is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub theme: Theme,
+    pub keymap: Keymap,
+    pub settings: Settings,
+}
+
+/// Why the console ended other than by the person's wish.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    #[error("the console cannot use the terminal")]
+    Terminal(#[from] io::Error),
+    #[error("an operation of the console ended in a defect")]
+    Defect(#[from] JoinError),
+}
+
+/// Runs the console until the person quits, the terminal goes away or a signal ends it.
+pub async fn run<B: Backend>(backend: Arc<B>, options: Options) -> Result<(), ConsoleError> {
+    let Options { theme, keymap, settings } = options;
+    let mut screen = Screen::take()?;
+    let mut model = Model::new(backend.identity(), settings, Arc::new(keymap), Timestamp::now());
+    model.size = screen.size();
+    // The first frame is there before anything is asked.
+    screen.draw(&model, &theme)?;
+    model.dirty = false;
+
+    let mut inputs = Inputs::new()?;
+    let mut work = Work::new(backend, inputs.sender.clone());
+    let first = update::start(&mut model);
+    if carry_out(first, &mut screen, &mut work)? == Flow::End {
+        return Ok(());
+    }
+    loop {
+        if model.dirty {
+            screen.draw(&model, &theme)?;
+            model.dirty = false;
+        }
+        let tick = if model.is_busy() { BUSY_TICK } else { IDLE_TICK };
+        let Some(happened) = inputs.next(tick, &mut work.tasks).await? else { return Ok(()) };
+        let mut next = Some(happened);
+        for _ in 0..BATCH {
+            let Some(happened) = next.take().or_else(|| inputs.ready()) else { break };
+            let effects = match happened {
+                Happened::Message(message) => {
+                    let time = update::update(&mut model, Message::Tick { now: Timestamp::now() });
+                    let mut effects = update::update(&mut model, message);
+                    effects.extend(time);
+                    effects
+                }
+                Happened::Time => update::update(&mut model, Message::Tick { now: Timestamp::now() }),
+                Happened::Suspend => vec![Effect::Suspend],
+                Happened::Continued => {
+                    screen.retake()?;
+                    model.size = screen.size();
+                    update::update(&mut model, Message::Resumed)
+                }
+            };
+            if carry_out(effects, &mut screen, &mut work)? == Flow::End {
+                return Ok(());
+            }
+        }
+        let calls = work.new_calls();
+        if !calls.is_empty() {
+            update::update(&mut model, Message::Calls(calls));
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    End,
+}
+
+/// What can wake the loop.
+enum Happened {
+    Message(Message),
+    Time,
+    Suspend,
+    Continued,
+}
+
+/// Where messages come from.
+struct Inputs {
+    events: EventStream,
+    sender: UnboundedSender<Message>,
+    answers: UnboundedReceiver<Message>,
+    terminate: Signal,
+    hang_up: Signal,
+    stop: Signal,
+    go_on: Signal,
+}
+
+impl Inputs {
+    fn new() -> io::Result<Self> {
+        let (sender, answers) = unbounded_channel();
+        Ok(Self {
+            events: EventStream::new(),
+            sender,
+            answers,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            stop: signal(SignalKind::from_raw(SIGTSTP))?,
+            go_on: signal(SignalKind::from_raw(SIGCONT))?,
+        })
+    }
+
+    /// Waits for what comes next. `None`: the terminal is gone.
+    async fn next(&mut self, tick: Duration, tasks: &mut JoinSet<()>) -> Result<Option<Happened>, ConsoleError> {
+        loop {
+            let happened = tokio::select! {
+                biased;
+                _ = self.terminate.recv() => Happened::Message(Message::Terminate),
+                _ = self.hang_up.recv() => Happened::Message(Message::Terminate),
+                _ = self.stop.recv() => Happened::Suspend,
+                _ = self.go_on.recv() => Happened::Continued,
+                event = self.events.next() => match event {
+                    Some(Ok(event)) => match translate(event) {
+                        Some(message) => Happened::Message(message),
+                        None => continue,
+                    },
+                    Some(Err(_)) | None => return Ok(None),
+                },
+                Some(message) = self.answers.recv() => Happened::Message(message),
+                Some(ended) = tasks.join_next() => match ended {
+                    Err(error) if error.is_panic() => return Err(error.into()),
+                    _ => continue,
+                },
+                () = tokio::time::sleep(tick) => Happened::Time,
+            };
+            return Ok(Some(happened));
+        }
+    }
+
+    /// What is there already, without waiting.
+    fn ready(&mut self) -> Option<Happened> {
+        if let Some(Some(Ok(event))) = self.events.next().now_or_never()
+            && let Some(message) = translate(event)
+        {
+            return Some(Happened::Message(message));
+        }
+        self.answers.try_recv().ok().map(Happened::Message)
+    }
+}
+
+fn translate(event: TerminalEvent) -> Option<Message> {
+    match event {
+        TerminalEvent::Key(key) => Some(Message::Key(key)),
+        TerminalEvent::Paste(text) => Some(Message::Paste(text)),
+        TerminalEvent::Resize(columns, rows) => Some(Message::Resize(columns, rows)),
+        TerminalEvent::FocusGained | TerminalEvent::FocusLost | TerminalEvent::Mouse(_) => None,
+    }
+}
+
+fn carry_out<B: Backend>(effects: Vec<Effect>, screen: &mut Screen, work: &mut Work<B>) -> io::Result<Flow> {
+    for effect in effects {
+        match effect {
+            Effect::Quit => return Ok(Flow::End),
+            Effect::Copy { text } => screen.copy(&text)?,
+            Effect::Suspend => {
+                screen.suspend()?;
+                let (columns, rows) = screen.size();
+                work.say(Message::Resize(columns, rows));
+                work.say(Message::Resumed);
+            }
+            other => work.begin(other),
+        }
+    }
+    Ok(Flow::GoOn)
+}
+
+/// Effects under way.
+struct Work<B> {
+    backend: Arc<B>,
+    sender: UnboundedSender<Message>,
+    tasks: JoinSet<()>,
+    /// The newest observation: a newer one replaces it.
+    observation: Option<AbortHandle>,
+    /// The newest planning: a newer one replaces it.
+    planning: Option<AbortHandle>,
+    /// The newest call of the API log that the console has.
+    last_call: u64,
+}
+
+impl<B: Backend> Work<B> {
+    fn new(backend: Arc<B>, sender: UnboundedSender<Message>) -> Self {
+        Self { backend, sender, tasks: JoinSet::new(), observation: None, planning: None, last_call: 0 }
+    }
+
+    fn say(&self, message: Message) {
+        // The receiver lives as long as the loop that calls this.
+        let _ = self.sender.send(message);
+    }
+
+    fn new_calls(&mut self) -> Vec<crate::model::ApiCall> {
+        let calls = self.backend.calls_after(self.last_call);
+        self.last_call = calls.last().map_or(self.last_call, |call| call.number);
+        calls
+    }
+
+    /// Runs a question to its end and sends the answer.
+    fn ask(&mut self, question: impl Future<Output = Message> + Send + 'static) -> AbortHandle {
+        let sender = self.sender.clone();
+        self.tasks.spawn(async move {
+            let answer = question.await;
+            let _ = sender.send(answer);
+        })
+    }
+
+    /// A sink whose events become messages.
+    fn sink<T: Send + 'static>(&mut self, wrap: impl Fn(T) -> Message + Send + 'static) -> (EventSink<T>, Forward) {
+        let (events, mut received) = unbounded_channel();
+        let sender = self.sender.clone();
+        let forward = async move {
+            while let Some(event) = received.recv().await {
+                let _ = sender.send(wrap(event));
+            }
+        };
+        (EventSink::new(events), Box::pin(forward))
+    }
+
+    fn begin(&mut self, effect: Effect) {
+        let backend = self.backend.clone();
+        match effect {
+            Effect::Identify => {
+                self.ask(async move { Message::Identified(backend.caller_identity().await) });
+            }
+            Effect::Observe { generation } => {
+                let question = async move {
+                    let result = backend.observe().await.map(Box::new);
+                    Message::Observed { generation, result }
+                };
+                let newest = self.ask(question);
+                replace(&mut self.observation, newest);
+            }
+            Effect::Walk { generation, network, instance_id, depth } => {
+                self.ask(async move {
+                    let result = backend.walk(network, instance_id.clone(), depth).await.map(Box::new);
+                    Message::Walked { generation, instance_id, result }
+                });
+            }
+            Effect::PlanProvision { generation, network } => {
+                let question = async move {
+                    let result = backend.plan_provision(network).await.map(Box::new);
+                    Message::Planned { generation, result }
+                };
+                let newest = self.ask(question);
+                replace(&mut self.planning, newest);
+            }
+            Effect::PlanTeardown { generation, stack } => {
+                let question = async move {
+                    let result = backend.plan_teardown(stack).await.map(Box::new);
+                    Message::Planned { generation, result }
+                };
+                let newest = self.ask(question);
+                replace(&mut self.planning, newest);
+            }
+            Effect::Run { generation, plan, mode } => {
+                let (events, forward) = self.sink(move |event| Message::Run { generation, event });
+                self.ask(async move {
+                    // Both to their ends, so that the end comes after the last event.
+                    let (end, ()) = tokio::join!(backend.run(plan, mode, events), forward);
+                    Message::RunEnded { generation, end }
+                });
+            }
+            Effect::StopRun => backend.stop_run(),
+            Effect::UndoLast { generation, plan } => {
+                let (events, forward) = self.sink(move |event| Message::Run { generation, event });
+                self.ask(async move {
+                    let (end, ()) = tokio::join!(backend.undo_last(plan, events), forward);
+                    Message::RunEnded { generation, end }
+                });
+            }
+            Effect::Check { generation, network, instance_ids } => {
+                let (progress, forward) = self.sink(move |progress| Message::Check { generation, progress });
+                self.ask(async move {
+                    let (result, ()) = tokio::join!(backend.check(network, instance_ids, progress), forward);
+                    Message::CheckEnded { generation, result }
+                });
+            }
+            // Carried out by the loop itself, which has the terminal.
+            Effect::Copy { .. } | Effect::Suspend | Effect::Quit => {}
+        }
+    }
+}
+
+/// Carries events on until their sink is gone.
+type Forward = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Ends the older question: its answer would be late.
+fn replace(slot: &mut Option<AbortHandle>, newest: AbortHandle) {
+    if let Some(older) = slot.replace(newest) {
+        older.abort();
+    }
+}

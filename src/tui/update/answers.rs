@@ -1,0 +1,137 @@
+//! Answers to the questions that the console asked: identity, observation, walks, the API log.
+
+use std::sync::Arc;
+
+use crate::model::{ApiCall, Identity, InstanceId, Network};
+use crate::reach::Trace;
+use crate::tui::effect::{Effect, Generation, WalkDepth};
+use crate::tui::message::Failure;
+use crate::tui::model::{LOG_LIMIT, Model, Pace, Pane, Picture, Refresh, Sight};
+use crate::tui::theme::Tone;
+use crate::tui::tree::{self, Kind, Seen, What};
+
+/// How long a change stays marked when nobody refreshes by hand.
+const MARKS_STAY_S: i64 = 60;
+
+/// Asks for a new snapshot. An older question still under way is forgotten: its answer will be late.
+pub(super) fn refresh(model: &mut Model, by_hand: bool, effects: &mut Vec<Effect>) {
+    if model.pace != Pace::Live {
+        return;
+    }
+    let generation = model.ask();
+    model.refresh = Refresh::Asking { generation, since: model.now, by_hand };
+    effects.push(Effect::Observe { generation });
+}
+
+pub(super) fn identified(model: &mut Model, result: Result<Identity, Failure>) {
+    match result {
+        Ok(identity) => {
+            model.identity = identity;
+            model.identity_failure = None;
+        }
+        Err(failure) => {
+            model.toast(Tone::Bad, failure.to_string());
+            model.identity_failure = Some(failure);
+        }
+    }
+}
+
+pub(super) fn observed(model: &mut Model, generation: Generation, result: Result<Box<Network>, Failure>) {
+    let by_hand = match &model.refresh {
+        Refresh::Asking { generation: asked, by_hand, .. } if *asked == generation => *by_hand,
+        Refresh::Asking { .. } | Refresh::Idle => return,
+    };
+    model.refresh = Refresh::Idle;
+    if model.pace != Pace::Live {
+        return;
+    }
+    match result {
+        Ok(network) => show(model, Arc::new(*network), by_hand),
+        Err(failure) => {
+            model.toast(Tone::Bad, failure.to_string());
+            match &mut model.sight {
+                Sight::Seen(picture) => picture.failure = Some(failure),
+                Sight::Waiting { .. } | Sight::Blind { .. } => model.sight = Sight::Blind { failure },
+            }
+        }
+    }
+}
+
+fn show(model: &mut Model, network: Arc<Network>, by_hand: bool) {
+    let now = model.now;
+    let (baseline, baseline_at, number) = match &model.sight {
+        Sight::Seen(old) => {
+            let fresh = !by_hand && now.duration_since(old.baseline_at).as_secs() < MARKS_STAY_S;
+            if fresh {
+                (old.seen.baseline.clone(), old.baseline_at, old.number + 1)
+            } else {
+                (old.seen.network.clone(), old.at, old.number + 1)
+            }
+        }
+        Sight::Waiting { .. } | Sight::Blind { .. } => (network.clone(), now, 1),
+    };
+    let seen = Seen::new(network, baseline);
+    let first = number == 1;
+    let nodes = tree::build(&seen);
+    model.tree.replace(nodes, &seen);
+    if first && let Some(vpc_id) = &model.settings.vpc_id {
+        model.tree.reveal(vpc_id, &seen);
+    }
+    model.marks.retain(|id| seen.network.instances.shown().contains_key(id.as_str()));
+    model.ways.retain(|id, _| seen.network.instances.shown().contains_key(id.as_str()));
+    model.sight = Sight::Seen(Box::new(Picture { seen, at: now, baseline_at, number, failure: None }));
+}
+
+/// Follows the packet of the selected instance when that is on the screen and not yet known for this snapshot.
+pub(super) fn walk_selected(model: &mut Model, effects: &mut Vec<Effect>) {
+    if model.pane != Pane::Detail || model.layout().pane.is_none() {
+        return;
+    }
+    let Some(What::Resource(Kind::Instance, id)) = model.selected().map(|node| node.what.clone()) else { return };
+    walk(model, &InstanceId::new(id.as_ref()), WalkDepth::Known, effects);
+}
+
+/// Asks for the way out of an instance, unless it is known for this snapshot or asked for already.
+pub(super) fn walk(model: &mut Model, id: &InstanceId, depth: WalkDepth, effects: &mut Vec<Effect>) {
+    let Some((number, network)) = model.picture().map(|p| (p.number, p.seen.network.clone())) else { return };
+    if !network.instances.shown().contains_key(id.as_str()) {
+        return;
+    }
+    let generation = model.ask();
+    let way = model.ways.entry(id.clone()).or_default();
+    let asked_for_this =
+        way.snapshot == number && (way.asking.is_some() || way.trace.is_some() || way.failure.is_some());
+    let hosts_under_way = matches!(way.asking, Some((_, WalkDepth::AskHosts)));
+    if depth == WalkDepth::Known && (asked_for_this || hosts_under_way) {
+        return;
+    }
+    way.asking = Some((generation, depth));
+    way.snapshot = number;
+    way.failure = None;
+    effects.push(Effect::Walk { generation, network, instance_id: id.clone(), depth });
+}
+
+pub(super) fn walked(model: &mut Model, generation: Generation, id: &InstanceId, result: Result<Box<Trace>, Failure>) {
+    let Some(way) = model.ways.get_mut(id) else { return };
+    if way.asking.is_none_or(|(asked, _)| asked != generation) {
+        return;
+    }
+    way.asking = None;
+    match result {
+        Ok(trace) => {
+            way.trace = Some(*trace);
+            way.failure = None;
+        }
+        Err(failure) => way.failure = Some(failure),
+    }
+}
+
+pub(super) fn calls(model: &mut Model, calls: Vec<ApiCall>) {
+    model.log.calls.extend(calls);
+    let over = model.log.calls.len().saturating_sub(LOG_LIMIT);
+    model.log.calls.drain(..over);
+    // The selection stays on its entry while older ones fall off the end.
+    if let Some(at) = &mut model.log.cursor {
+        *at = at.saturating_sub(over);
+    }
+}

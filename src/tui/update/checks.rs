@@ -1,0 +1,118 @@
+//! Egress checks: whom to ask, and the answers as they arrive.
+
+use crate::model::{Instance, InstanceId, InstanceState};
+use crate::reach::{CheckProgress, Verdict};
+use crate::tui::effect::{Effect, Generation};
+use crate::tui::message::Failure;
+use crate::tui::model::{CheckRow, Model, Pane};
+use crate::tui::theme::Tone;
+use crate::tui::tree::{Kind, What};
+
+/// The marked instances, or the selected one, or those of the selected subnet or VPC.
+pub(super) fn here(model: &mut Model, effects: &mut Vec<Effect>) {
+    let ids = if model.marks.is_empty() {
+        match model.selected_instance() {
+            Some(id) => vec![id],
+            None => match model.selected().map(|node| node.what.clone()) {
+                Some(What::Resource(Kind::Subnet, id)) => {
+                    instances(model, |i| i.subnet_id.as_ref().is_some_and(|s| s.as_str() == id.as_ref()))
+                }
+                Some(What::Resource(Kind::Vpc, id)) => {
+                    instances(model, |i| i.vpc_id.as_ref().is_some_and(|v| v.as_str() == id.as_ref()))
+                }
+                _ => Vec::new(),
+            },
+        }
+    } else {
+        model.marks.iter().cloned().collect()
+    };
+    ask(model, ids, effects);
+}
+
+/// Every instance of the VPC that the console was started for, or of the region.
+pub(super) fn all(model: &mut Model, effects: &mut Vec<Effect>) {
+    let vpc = model.settings.vpc_id.clone();
+    let ids = instances(model, |i| vpc.is_none() || i.vpc_id.as_ref().map(|id| id.as_str()) == vpc.as_deref());
+    ask(model, ids, effects);
+}
+
+fn instances(model: &Model, wanted: impl Fn(&Instance) -> bool) -> Vec<InstanceId> {
+    let Some(seen) = model.seen() else { return Vec::new() };
+    let shown = seen.network.instances.shown().values();
+    shown
+        .filter(|i| !matches!(i.state, InstanceState::Terminated | InstanceState::ShuttingDown) && wanted(i))
+        .map(|i| i.instance_id.clone())
+        .collect()
+}
+
+fn ask(model: &mut Model, ids: Vec<InstanceId>, effects: &mut Vec<Effect>) {
+    if model.checks.asking.is_some() {
+        model.toast(Tone::Warn, "A check is under way.");
+        return;
+    }
+    let Some(network) = model.seen().map(|seen| seen.network.clone()) else {
+        model.toast(Tone::Warn, "Nothing has been seen yet that could be checked.");
+        return;
+    };
+    if ids.is_empty() {
+        model.toast(Tone::Warn, "No instance here. Select one, or a subnet or VPC with some.");
+        return;
+    }
+    let generation = model.ask();
+    model.checks.asking = Some((generation, model.now));
+    model.checks.failure = None;
+    started(model, &ids);
+    super::reveal_pane(model, Pane::Checks);
+    effects.push(Effect::Check { generation, network, instance_ids: ids });
+}
+
+/// Makes room for answers.
+fn started(model: &mut Model, ids: &[InstanceId]) {
+    for id in ids {
+        let row = CheckRow { instance_id: id.clone(), result: None, answered_at: None };
+        match model.checks.rows.iter_mut().find(|row| &row.instance_id == id) {
+            Some(old) => *old = row,
+            None => model.checks.rows.push(row),
+        }
+    }
+}
+
+pub(super) fn progress(model: &mut Model, generation: Generation, progress: CheckProgress) {
+    if model.checks.asking.is_none_or(|(asked, _)| asked != generation) {
+        return;
+    }
+    match progress {
+        CheckProgress::Started { instance_ids } => started(model, &instance_ids),
+        CheckProgress::Answered(result) => {
+            let now = model.now;
+            let row =
+                CheckRow { instance_id: result.instance_id.clone(), result: Some(*result), answered_at: Some(now) };
+            match model.checks.rows.iter_mut().find(|old| old.instance_id == row.instance_id) {
+                Some(old) => *old = row,
+                None => model.checks.rows.push(row),
+            }
+        }
+    }
+}
+
+pub(super) fn ended(model: &mut Model, generation: Generation, result: Result<(), Failure>) {
+    if model.checks.asking.is_none_or(|(asked, _)| asked != generation) {
+        return;
+    }
+    model.checks.asking = None;
+    // Whoever was asked and never answered has no verdict: that is not "no egress".
+    model.checks.rows.retain(|row| row.result.is_some());
+    match result {
+        Ok(()) => {
+            let verdicts: Vec<Verdict> =
+                model.checks.rows.iter().filter_map(|row| row.result.as_ref()).map(|r| r.verdict).collect();
+            let via = verdicts.iter().filter(|v| **v == Verdict::ViaNat).count();
+            let tone = if via == verdicts.len() { Tone::Ok } else { Tone::Warn };
+            model.toast(tone, format!("Checked: {via} of {} leave via NAT.", verdicts.len()));
+        }
+        Err(failure) => {
+            model.toast(Tone::Bad, failure.to_string());
+            model.checks.failure = Some(failure);
+        }
+    }
+}

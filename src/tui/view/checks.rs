@@ -1,0 +1,177 @@
+//! The Checks pane: a table of verdicts, and below it the selected one's reason.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::reach::{EgressResult, Role};
+use crate::tui::detail::verdict_tone;
+use crate::tui::keymap::Action;
+use crate::tui::layout::Layout;
+use crate::tui::model::{CheckRow, Focus, Model};
+use crate::tui::theme::Tone;
+use crate::tui::tree::{Kind, label};
+use crate::tui::widget::age;
+use crate::tui::widget::line::{Line, hang};
+use crate::tui::widget::text::pad;
+
+use super::paint::Painter;
+
+/// The columns of the table for a width: those that fit, the reason takes what is left.
+struct Columns {
+    name: usize,
+    private_ip: bool,
+    expected: bool,
+    latency: bool,
+    instance_id: bool,
+}
+
+impl Columns {
+    fn new(width: usize) -> Self {
+        Self {
+            name: if width >= 90 { 24 } else { 19 },
+            private_ip: width >= 60,
+            expected: width >= 84,
+            latency: width >= 68,
+            instance_id: width >= 112,
+        }
+    }
+}
+
+pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
+    let checks = &model.checks;
+    painter.line(area.x, area.y, area.width, &heading(model));
+    if checks.rows.is_empty() {
+        let key = |action| Line::of(format!("{:4}", model.keymap.key_of(action)), Tone::Key);
+        let mut lines = vec![
+            Line::blank(),
+            key(Action::CheckHere).and("checks what is selected or marked", Tone::Text),
+            key(Action::CheckAll).and("checks every instance", Tone::Text),
+            Line::blank(),
+            Line::of("Each instance asks an address service, through Systems Manager,", Tone::Dim),
+            Line::of("how it looks from outside; that is compared with its NAT's address.", Tone::Dim),
+        ];
+        if let Some(failure) = &checks.failure {
+            lines.push(Line::blank());
+            lines.extend(super::steps::failure(failure, usize::from(area.width)));
+        }
+        painter.lines(Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, &lines);
+        return;
+    }
+    let columns = Columns::new(usize::from(area.width));
+    painter.line(area.x, area.y + 1, area.width, &titles(&columns));
+    let rows = model.layout().table_rows();
+    let focused = model.focus == Focus::Pane;
+    let window = checks.rows.iter().enumerate().skip(checks.top).take(rows);
+    for (y, (at, row)) in (area.y + 2..area.bottom()).zip(window) {
+        let over = if at == checks.cursor { painter.selection(area.x, y, area.width, focused) } else { Style::new() };
+        painter.styled(area.x, y, area.width, &self::row(model, row, &columns), over);
+    }
+    let foot = u16::try_from(Layout::FOOT).unwrap_or(0);
+    let y = area.bottom().saturating_sub(foot);
+    if let Some(row) = checks.rows.get(checks.cursor) {
+        painter.rule(area.x, y, area.width, &Line::of(format!(" {} ", row.instance_id), Tone::Dim));
+        let below = Rect { y: y + 1, height: foot.saturating_sub(1), ..area };
+        painter.lines(below, &reason(model, row, usize::from(area.width)));
+    }
+}
+
+fn heading(model: &Model) -> Line {
+    let checks = &model.checks;
+    let answered = checks.rows.iter().filter(|row| row.result.is_some()).count();
+    let line = Line::of("Egress ", Tone::Strong);
+    match checks.asking {
+        Some((_, since)) => line
+            .and(format!("{} ", age::spinner(model.now)), Tone::Busy)
+            .and(format!("{answered} of {} answered, {}", checks.rows.len(), age::span(since, model.now)), Tone::Busy),
+        None => {
+            let via = checks
+                .rows
+                .iter()
+                .filter_map(|row| row.result.as_ref())
+                .filter(|result| result.verdict == crate::reach::Verdict::ViaNat)
+                .count();
+            match checks.rows.len() {
+                0 => line.and("not checked yet", Tone::Dim),
+                all => line.and(format!("{via} of {all} via NAT"), if via == all { Tone::Ok } else { Tone::Text }),
+            }
+        }
+    }
+}
+
+fn titles(columns: &Columns) -> Line {
+    let mut text = format!("{}{}", pad("instance", columns.name + 1), pad("verdict", 16));
+    if columns.private_ip {
+        text.push_str(&pad("private", 16));
+    }
+    text.push_str(&pad("address", 16));
+    if columns.expected {
+        text.push_str(&pad("expected", 16));
+    }
+    if columns.latency {
+        text.push_str(&pad("latency", 9));
+    }
+    if columns.instance_id {
+        text.push_str(&pad("id", 21));
+    }
+    text.push_str("reason");
+    Line::of(text, Tone::Dim)
+}
+
+fn row(model: &Model, row: &CheckRow, columns: &Columns) -> Line {
+    let id = row.instance_id.as_str();
+    let seen = model.seen();
+    let name = seen.and_then(|seen| seen.resource(Kind::Instance, id)).map_or(id, label::name_of);
+    let name = row.result.as_ref().and_then(|result| result.name.as_deref()).unwrap_or(name);
+    let line = Line::of(pad(name, columns.name), Tone::Text).and(" ", Tone::Text);
+    let Some(result) = &row.result else {
+        return line.and(format!("{} waiting", age::spinner(model.now)), Tone::Busy);
+    };
+    let verdict = format!("{} {}", result.verdict.symbol(), result.verdict.label());
+    let mut line = line.and(pad(&verdict, 16), verdict_tone(result.verdict));
+    let text = |ip: Option<std::net::IpAddr>| pad(&ip.map_or("-".to_owned(), |ip| ip.to_string()), 16);
+    if columns.private_ip {
+        line = line.and(text(result.private_ip), Tone::Dim);
+    }
+    line = line.and(text(result.address), Tone::Text);
+    if columns.expected {
+        line = line.and(text(result.expected_address), Tone::Dim);
+    }
+    if columns.latency {
+        line = line.and(pad(&result.latency_ms.map_or("-".to_owned(), age::latency), 9), Tone::Dim);
+    }
+    if columns.instance_id {
+        line = line.and(pad(id, 21), Tone::Dim);
+    }
+    line.and(short_reason(result), Tone::Dim)
+}
+
+fn short_reason(result: &EgressResult) -> String {
+    match (&result.code, &result.reason, result.role) {
+        (Some(code), _, _) => code.clone(),
+        (None, Some(reason), _) => reason.clone(),
+        (None, None, Role::Nat) => "the NAT itself".to_owned(),
+        (None, None, Role::Client) => String::new(),
+    }
+}
+
+fn reason(model: &Model, row: &CheckRow, columns: usize) -> Vec<Line> {
+    let Some(result) = &row.result else { return vec![Line::of("no answer yet", Tone::Dim)] };
+    let text = |ip: Option<std::net::IpAddr>| ip.map_or("none".to_owned(), |ip| ip.to_string());
+    let when = row.answered_at.map_or_else(String::new, |at| format!(", {}", age::text(model.now, at)));
+    let mut lines = vec![
+        Line::of(format!("{} {}", result.verdict.symbol(), result.verdict.label()), verdict_tone(result.verdict))
+            .and(when, Tone::Dim),
+        Line::of("seen as ", Tone::Dim)
+            .and(text(result.address), Tone::Text)
+            .and(", its route promises ", Tone::Dim)
+            .and(text(result.expected_address), Tone::Text),
+    ];
+    if let Some(reason) = &result.reason {
+        lines.extend(hang(&Line::blank(), &Line::blank(), reason, Tone::Text, columns));
+    }
+    if result.verdict != crate::reach::Verdict::ViaNat {
+        let key = model.keymap.key_of(Action::Explain);
+        lines.push(Line::of(key, Tone::Key).and(" shows the way, hop by hop", Tone::Dim));
+    }
+    lines
+}

@@ -1,0 +1,119 @@
+//! Questions in a box in the middle.
+
+use ratatui::layout::Rect;
+
+use crate::model::World;
+use crate::saga::RunMode;
+use crate::tui::model::{Dialog, Model};
+use crate::tui::theme::Tone;
+use crate::tui::widget::line::{Line, hang};
+
+use super::paint::Painter;
+
+/// Draws the dialog and says where the text cursor goes.
+pub(super) fn draw(model: &Model, dialog: &Dialog, area: Rect, painter: &mut Painter<'_>) -> Option<(u16, u16)> {
+    let width = area.width.saturating_sub(4).min(72);
+    let columns = usize::from(width.saturating_sub(4));
+    let blank = Line::blank();
+    let text = |text: &str, tone| hang(&blank, &blank, text, tone, columns);
+    let mut lines = Vec::new();
+    let mut typed = None;
+    let (title, tone) = match dialog {
+        Dialog::Run { mode } => {
+            lines.extend(text(&what_runs(model, mode), Tone::Strong));
+            lines.push(target(model));
+            for cost in model.session().map(|session| session.cost.as_slice()).unwrap_or_default() {
+                lines.extend(text(cost, Tone::Dim));
+            }
+            lines.push(Line::blank());
+            lines.push(answers(&[("y", "run"), ("Esc", "not now")]));
+            (" Run these steps? ", Tone::BorderFocus)
+        }
+        Dialog::TearDown { mode, typed: input } => {
+            let stack = model.session().map_or("", |session| session.plan.stack.as_str());
+            lines.extend(text(&what_runs(model, mode), Tone::Strong));
+            lines.push(target(model));
+            lines.extend(text("What is deleted does not come back.", Tone::Bad));
+            lines.push(Line::blank());
+            lines.push(Line::of("Type ", Tone::Text).and(stack, Tone::Strong).and(" to agree:", Tone::Text));
+            typed = Some((lines.len(), input.visual_cursor()));
+            lines.push(Line::of("› ", Tone::Accent).and(input.value(), Tone::Strong));
+            lines.push(Line::blank());
+            lines.push(answers(&[("Enter", "tear down"), ("Esc", "not now")]));
+            (" Tear down ", Tone::Danger)
+        }
+        Dialog::Undo { title } => {
+            lines.extend(text(&format!("Takes back: {title}"), Tone::Strong));
+            lines.push(target(model));
+            lines.push(Line::blank());
+            lines.push(answers(&[("y", "undo"), ("Esc", "not now")]));
+            (" Undo the last step? ", Tone::Danger)
+        }
+        Dialog::Quit => {
+            lines.extend(text("A step is running. What it has begun in AWS goes on without natdeck.", Tone::Strong));
+            lines.extend(text("The journal remembers it: the same plan can be run on later.", Tone::Text));
+            lines.push(Line::blank());
+            lines.push(answers(&[("s", "stop after this step"), ("y", "quit now"), ("Esc", "stay")]));
+            (" Quit? ", Tone::Danger)
+        }
+    };
+    let height = u16::try_from(lines.len() + 2).unwrap_or(area.height).min(area.height);
+    let frame = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + area.height.saturating_sub(height) / 2,
+        width,
+        height,
+    };
+    painter.clear(frame);
+    let heading = if tone == Tone::Danger { Tone::Danger } else { Tone::Heading };
+    painter.frame_toned(frame, &Line::of(title, heading), tone);
+    let inside =
+        Rect { x: frame.x + 2, y: frame.y + 1, width: width.saturating_sub(4), height: height.saturating_sub(2) };
+    painter.lines(inside, &lines);
+    typed.map(|(row, column)| {
+        let x = inside.x + 2 + u16::try_from(column).unwrap_or(0);
+        (x.min(inside.right().saturating_sub(1)), inside.y + u16::try_from(row).unwrap_or(0))
+    })
+}
+
+fn what_runs(model: &Model, mode: &RunMode) -> String {
+    let Some(session) = model.session() else { return String::new() };
+    let remaining = session.plan.steps.len() - session.done();
+    let title = |id: &str| {
+        let step = session.step_at(id).and_then(|at| session.plan.steps.get(at));
+        step.map_or_else(|| id.to_owned(), |step| step.title.clone())
+    };
+    let plural = if remaining == 1 { "" } else { "s" };
+    match mode {
+        RunMode::One => session
+            .next()
+            .and_then(|at| session.plan.steps.get(at))
+            .map_or_else(String::new, |step| format!("Runs one step: {}", step.title)),
+        RunMode::All => format!("Runs the {remaining} step{plural} that remain, of stack '{}'.", session.plan.stack),
+        RunMode::Until(id) => format!("Runs what is needed up to and with: {}", title(id)),
+    }
+}
+
+/// Where it would happen: so that nobody does it in the wrong account.
+fn target(model: &Model) -> Line {
+    let identity = &model.identity;
+    let account = identity.account_id.as_deref().unwrap_or("unknown");
+    let line = Line::of("in ", Tone::Dim);
+    let line = match &identity.world {
+        World::Aws => line.and(" AWS ", Tone::WorldAws),
+        World::Sandbox => line.and(" SANDBOX ", Tone::WorldSandbox),
+        World::Endpoint(url) => line.and(format!(" {url} "), Tone::WorldEndpoint),
+    };
+    line.and(format!("  account {account}, region {}", identity.region), Tone::Text)
+}
+
+fn answers(keys: &[(&str, &str)]) -> Line {
+    let mut line = Line::blank();
+    for (at, (key, meaning)) in keys.iter().enumerate() {
+        if at > 0 {
+            line = line.and("   ", Tone::Dim);
+        }
+        line = line.and(*key, Tone::Key).and(format!(" {meaning}"), Tone::Text);
+    }
+    line
+}
