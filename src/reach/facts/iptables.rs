@@ -383,3 +383,81 @@ pub(super) fn state(text: &str) -> Option<ConnState> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> (Vec<Match>, Target) {
+        parse_rule(&split_words(text), &["DOCKER-USER"])
+    }
+
+    #[test]
+    fn the_articles_rules_are_read() {
+        let out = Match::Out { name: "eth0".to_owned(), prefix: false, negated: false };
+        assert_eq!(rule("-o eth0 -j MASQUERADE"), (vec![out.clone()], Target::Masquerade));
+        let (matches, target) = rule("-i eth0 -o eth1 -m state --state RELATED,ESTABLISHED -j ACCEPT");
+        assert_eq!(target, Target::Accept);
+        let states = vec![ConnState::Related, ConnState::Established];
+        assert_eq!(matches.last(), Some(&Match::State { states, negated: false }));
+        assert_eq!(rule("-j MASQUERADE --random -o eth0"), (vec![out], Target::Masquerade), "in any order");
+    }
+
+    #[test]
+    fn negation_wildcards_ports_and_quotes_are_read() {
+        let (matches, target) = rule(
+            r#"! -s 10.0.0.0/255.0.0.0 -i ens+ -p tcp -m multiport ! --dports 80,1000:2000 -m comment --comment "a \"b\" c" -j DOCKER-USER"#,
+        );
+        assert_eq!(target, Target::Jump("DOCKER-USER".to_owned()));
+        let expected = [
+            Match::Source { net: "10.0.0.0/8".parse().unwrap(), negated: true },
+            Match::In { name: "ens".to_owned(), prefix: true, negated: false },
+            Match::Protocol { protocol: Protocol::Tcp, negated: false },
+            Match::DestinationPort { ranges: vec![(80, 80), (1000, 2000)], negated: true },
+            Match::Always,
+        ];
+        assert_eq!(matches, expected);
+        assert_eq!(split_words(r#"--comment "a \"b\" c""#), ["--comment", r#"a "b" c"#]);
+    }
+
+    #[test]
+    fn what_is_not_evaluated_is_kept_as_printed() {
+        let (matches, target) = rule("-m addrtype ! --dst-type LOCAL -p icmp -m icmp --icmp-type 8 -j ACCEPT");
+        let kept = Match::NotUnderstood("-m addrtype ! --dst-type LOCAL --icmp-type 8".to_owned());
+        assert_eq!(matches.last(), Some(&kept));
+        assert_eq!(target, Target::Accept);
+        let (_, target) = rule("-p tcp -j REDIRECT --to-ports 3128");
+        assert_eq!(target, Target::NotUnderstood("REDIRECT --to-ports 3128".to_owned()));
+        assert_eq!(rule("-j LOG --log-prefix \"x \"").1, Target::Continue);
+    }
+
+    #[test]
+    fn translations_take_the_first_address() {
+        let to = "10.8.1.227".parse().unwrap();
+        assert_eq!(rule("-j SNAT --to-source 10.8.1.227-10.8.1.229:1024-2048").1, Target::Snat { to });
+        assert_eq!(rule("-j DNAT --to-destination 10.8.1.227:22").1, Target::Dnat { to, port: Some(22) });
+    }
+
+    #[test]
+    fn damaged_output_is_named_with_its_line() {
+        for (text, what) in [
+            ("-A FORWARD -j ACCEPT\n", "line 1"),
+            ("*filter\n-A FORWARD -j ACCEPT\n", "line 2"),
+            ("*filter\n:FORWARD DROP [0:0]\nnonsense\n", "line 3"),
+        ] {
+            let error = parse_iptables_save(text, Family::Ip, Backend::IptablesNft).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn counters_and_policies_are_read() {
+        let text = "*filter\n:FORWARD DROP [4:240]\n:MINE - [0:0]\n[9:900] -A FORWARD -j MINE\nCOMMIT\n";
+        let tables = parse_iptables_save(text, Family::Ip, Backend::IptablesLegacy).unwrap();
+        let chain = &tables[0].chains[0];
+        assert_eq!(chain.base.unwrap().policy, Policy::Drop);
+        assert_eq!((chain.rules[0].packets, chain.rules[0].bytes), (9, 900));
+        assert_eq!(chain.rules[0].text, "-A FORWARD -j MINE");
+        assert!(tables[0].chains[1].base.is_none());
+    }
+}

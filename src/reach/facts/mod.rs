@@ -1,9 +1,17 @@
-//! What a host's own commands print, read into the facts that the walk uses. Pure: this module prints no command and
-//! runs none.
+//! What a host's own commands print, read into the facts that the walk uses. Pure: this module runs nothing.
+//!
+//! [`GATHER`] is the script to run on the host, as root; [`parse_host`] reads what it prints. What natdeck does not
+//! evaluate is kept as "not understood" where the model has a place for that, and is an error where it has none: it is
+//! never left out.
 
+mod gather;
+mod ip;
 mod iptables;
+mod nft;
 
+pub use gather::{GATHER, Gathered, parse_host};
 pub use iptables::{base_chain, parse_iptables_save, parse_rule, split_words};
+pub use nft::parse_nft;
 
 /// Output of a command on a host that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

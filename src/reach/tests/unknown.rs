@@ -107,3 +107,21 @@ fn chains_that_jump_in_circles_end() {
         rules("*filter\n:FORWARD ACCEPT\n:A -\n:B -\n-A FORWARD -j A\n-A A -j B\n-A B -j A\nCOMMIT\n");
     assert_unknown(&world.https(), "circles");
 }
+
+#[test]
+fn a_gathered_host_is_walked() {
+    let gathered = crate::reach::facts::parse_host(include_str!("../facts/fixtures/two-interfaces.txt")).unwrap();
+    let mut world = Lab::article();
+    world.hosts.insert(id("i-nat", InstanceId::new), Fact::Known(gathered.host));
+    assert_unknown(&world.https(), "fwmark 0x1");
+    world.host("i-nat").policy_rules.retain(|rule| rule.not_understood.is_none());
+    assert_delivered(&world.https(), NAT_PUBLIC);
+}
+
+#[test]
+fn rules_of_nft_are_walked() {
+    let tables = crate::reach::facts::parse_nft(include_str!("../facts/fixtures/nft.json"), "").unwrap();
+    let mut world = Lab::article();
+    world.host("i-nat").ruleset.tables = tables;
+    assert_delivered(&world.https(), NAT_PUBLIC);
+}
