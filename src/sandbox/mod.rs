@@ -6,9 +6,12 @@
 
 pub mod actions;
 pub mod clock;
+pub mod connector;
 pub mod faults;
 pub mod host;
 pub mod outside;
+pub mod scenario;
+pub mod scenario;
 pub mod store;
 pub mod wire;
 pub mod world;
