@@ -38,7 +38,6 @@ pub const READS: &[&str] = &[
     "ListAttachedRolePolicies",
     "ListCommandInvocations",
     "ListInstanceProfiles",
-    "ListInstanceProfileTags",
     "ListRolePolicies",
 ];
 

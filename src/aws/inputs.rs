@@ -3,6 +3,7 @@
 use super::error::{Error, Kind};
 use super::session::Session;
 use crate::model::{ImageId, InstanceId, Tags, VpcId};
+use crate::plan::ImageSource;
 
 /// An image that instances can be started from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,24 @@ pub struct Image {
     pub name: String,
     /// `arm64` or `x86_64`.
     pub architecture: String,
+}
+
+/// The image that a spec names. Fails with [`Kind::NotFound`] when AWS does not show it to this account.
+pub async fn image(session: &Session, source: &ImageSource) -> Result<ImageId, Error> {
+    match source {
+        ImageSource::Parameter(name) => image_of_parameter(session, name).await,
+        ImageSource::Image(image_id) => match image_by_id(session, image_id).await? {
+            Some(image) => Ok(image.image_id),
+            None => {
+                let message = format!(
+                    "there is no image {image_id} in {} for this account; leave the image out to take the newest \
+                     Amazon Linux 2023",
+                    session.region()
+                );
+                Err(Error::new(Kind::NotFound, "", message))
+            }
+        },
+    }
 }
 
 /// The image that SSM's public parameter `name` points at, such as
@@ -25,7 +44,7 @@ pub async fn image_of_parameter(session: &Session, name: &str) -> Result<ImageId
 
 /// The image with this id, if it can be used. `None`: AWS does not show it to this account (gone, private, another
 /// region, or a public image older than two years).
-pub async fn image(session: &Session, image_id: &ImageId) -> Result<Option<Image>, Error> {
+pub async fn image_by_id(session: &Session, image_id: &ImageId) -> Result<Option<Image>, Error> {
     const OPERATION: &str = "DescribeImages";
     let request = session.ec2().describe_images().image_ids(image_id.as_str());
     let images = match request.send().await.map_err(session.on(OPERATION)) {

@@ -41,8 +41,6 @@ pub struct Target {
     pub read_only: bool,
     /// The AWS inside this program. With it, profile, endpoint and the machine's credentials are not looked at.
     pub sandbox: Option<SharedHttpClient>,
-    /// The sandbox's own region. `None`: `region`, or else `eu-central-1`.
-    pub sandbox_region: Option<String>,
 }
 
 /// Clients for one target. Cheap to clone.
@@ -205,11 +203,10 @@ async fn aws_config(target: &Target) -> SdkConfig {
 
 /// The sandbox needs nothing of the machine: no files, no environment.
 fn sandbox_config(target: &Target, http_client: SharedHttpClient) -> SdkConfig {
-    let region = target.sandbox_region.clone().or_else(|| target.region.clone());
     let credentials = Credentials::new("AKIDSANDBOX", "sandbox", None, None, "natdeck-sandbox");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(region.unwrap_or_else(|| SANDBOX_REGION.to_owned())))
+        .region(Region::new(target.region.clone().unwrap_or_else(|| SANDBOX_REGION.to_owned())))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(http_client)
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
