@@ -142,6 +142,7 @@ impl Sandbox {
             }
         };
         world.consistency = options.faults.consistency();
+        world.internet.faulty = options.faults.down().iter().cloned().collect();
         let random = fastrand::Rng::with_seed(options.seed);
         let mut state = State { world, scenario, store, random, unsaved: is_new };
         state.save()?;
@@ -399,38 +400,4 @@ pub fn exists(state_file: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_are_told_by_their_first_word() {
-        for read in ["DescribeVpcs", "GetCallerIdentity", "ListRoles", "GetCommandInvocation"] {
-            assert!(is_read(read), "{read}");
-        }
-        for change in ["CreateVpc", "SendCommand", "TagRole", "RunInstances", "AttachRolePolicy"] {
-            assert!(!is_read(change), "{change}");
-        }
-    }
-
-    #[test]
-    fn the_path_is_what_follows_the_host() {
-        assert_eq!(path_and_query("https://ec2.eu-central-1.amazonaws.com/"), "/");
-        assert_eq!(path_and_query("https://ec2.eu-central-1.amazonaws.com"), "/");
-        assert_eq!(path_and_query("http://localhost:4566/?Action=X"), "/?Action=X");
-        assert_eq!(path_and_query("http://localhost?Action=X"), "?Action=X");
-    }
-
-    #[test]
-    fn each_service_refuses_in_its_own_words() {
-        let code = |fate, service| {
-            refusal(fate, service, "X", "1").map(|error| (error.code, error.status)).unwrap_or_default()
-        };
-        assert_eq!(code(Fate::Throttled, Service::Ec2), ("RequestLimitExceeded".to_owned(), 503));
-        assert_eq!(code(Fate::Throttled, Service::Ssm), ("ThrottlingException".to_owned(), 400));
-        assert_eq!(code(Fate::Throttled, Service::Iam), ("Throttling".to_owned(), 400));
-        assert_eq!(code(Fate::Denied, Service::Ec2), ("UnauthorizedOperation".to_owned(), 403));
-        assert_eq!(code(Fate::Denied, Service::Ssm), ("AccessDeniedException".to_owned(), 400));
-        assert_eq!(code(Fate::Denied, Service::Iam), ("AccessDenied".to_owned(), 403));
-        assert_eq!(refusal(Fate::AnswerLost, Service::Ec2, "X", "1"), None);
-    }
-}
+mod tests;

@@ -22,6 +22,8 @@ pub enum Fault {
     Deny(Action),
     /// `unavailable=ssm`: the service answers 503.
     Unavailable(String),
+    /// `down=api.ipify.org`: a site of the simulated internet does not answer.
+    Down(String),
 }
 
 /// A part of the whole, 0 to 1.
@@ -49,7 +51,7 @@ const SERVICES: [&str; 4] = ["ec2", "iam", "ssm", "sts"];
 pub enum FaultError {
     #[error(
         "'{0}' is no sandbox fault: expected throttle=30%, lost=5%, consistency=2s, latency=200ms, \
-         latency=100ms..300ms, deny=ec2:CreateRoute or unavailable=ec2"
+         latency=100ms..300ms, deny=ec2:CreateRoute, unavailable=ec2 or down=api.ipify.org"
     )]
     Unknown(String),
     #[error("'{0}' is no share of the requests: expected a percentage from 0% to 100%, like 30%")]
@@ -60,6 +62,8 @@ pub enum FaultError {
     Range(String),
     #[error("'{0}' is no action: expected service:Action with the service ec2, iam, ssm or sts, like ec2:CreateRoute")]
     Action(String),
+    #[error("'{0}' is no host name: expected one like api.ipify.org")]
+    Host(String),
     #[error("'{0}' is no service of the sandbox: expected ec2, iam, ssm or sts")]
     Service(String),
 }
@@ -91,6 +95,15 @@ impl FromStr for Fault {
                     Ok(Self::Unavailable(service))
                 } else {
                     Err(FaultError::Service(value.to_owned()))
+                }
+            }
+            "down" => {
+                let host = value.to_ascii_lowercase();
+                let letters = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+                if host.contains('.') && host.chars().all(letters) {
+                    Ok(Self::Down(host))
+                } else {
+                    Err(FaultError::Host(value.to_owned()))
                 }
             }
             _ => Err(FaultError::Unknown(text.to_owned())),
@@ -140,6 +153,7 @@ impl fmt::Display for Fault {
             Self::Latency(low, high) => write!(f, "latency={low:?}..{high:?}"),
             Self::Deny(action) => write!(f, "deny={}:{}", action.service, action.name),
             Self::Unavailable(service) => write!(f, "unavailable={service}"),
+            Self::Down(host) => write!(f, "down={host}"),
         }
     }
 }
@@ -153,6 +167,7 @@ pub struct Faults {
     latency: Option<(Duration, Duration)>,
     denied: Vec<Action>,
     unavailable: Vec<String>,
+    down: Vec<String>,
 }
 
 /// What becomes of one request.
@@ -180,6 +195,7 @@ impl FromIterator<Fault> for Faults {
                 Fault::Latency(low, high) => all.latency = Some((low, high)),
                 Fault::Deny(action) => all.denied.push(action),
                 Fault::Unavailable(service) => all.unavailable.push(service),
+                Fault::Down(host) => all.down.push(host),
             }
         }
         all
@@ -195,6 +211,11 @@ impl Faults {
     /// How long what was just made stays hidden.
     pub fn consistency(&self) -> Duration {
         self.consistency
+    }
+
+    /// Sites of the simulated internet that do not answer.
+    pub fn down(&self) -> &[String] {
+        &self.down
     }
 
     /// How long this answer takes.
@@ -252,6 +273,7 @@ mod tests {
             "deny=ec2:CreateRoute",
             "deny=iam:*",
             "unavailable=ec2",
+            "down=api.ipify.org",
         ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
         }
@@ -275,6 +297,7 @@ mod tests {
             "deny=s3:GetObject",
             "deny=ec2:",
             "unavailable=s3",
+            "down=here",
             "meteor=1",
         ] {
             let error = text.parse::<Fault>().unwrap_err().to_string();

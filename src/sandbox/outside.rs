@@ -26,6 +26,9 @@ use crate::reach::{Component, Disposition, Flow, Trace, walk};
 pub struct Internet {
     /// Names of sites that are down: they resolve, and nobody answers.
     pub down: BTreeSet<String>,
+    /// The same, for as long as the sandbox is open with such a fault.
+    #[serde(skip)]
+    pub faulty: BTreeSet<String>,
 }
 
 /// The world as one of its hosts sees it.
@@ -232,7 +235,8 @@ impl View<'_> {
                 _ => Listener::Silent,
             };
         }
-        if self.internet.down.iter().any(|name| names::public(name, &self.network.region, None) == Some(address)) {
+        let mut down = self.internet.down.iter().chain(&self.internet.faulty);
+        if down.any(|name| names::public(name, &self.network.region, None) == Some(address)) {
             return Listener::Silent;
         }
         if names::is_public(address) { internet(port, protocol) } else { Listener::Silent }

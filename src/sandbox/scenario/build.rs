@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{ACCOUNT_ID, Scenario};
 use crate::model::InstanceState;
 use crate::sandbox::actions::{ec2, ssm};
+use crate::sandbox::host::Machine;
 use crate::sandbox::wire::{Request, Service};
 use crate::sandbox::world::World;
 
@@ -63,7 +64,7 @@ pub fn settle(world: &mut World, now: Timestamp) -> Result<(), ScenarioError> {
     ssm::advance(world);
     let restless = world.network.instances.shown().values().find(|instance| {
         matches!(instance.state, InstanceState::Pending | InstanceState::Stopping | InstanceState::ShuttingDown)
-            || world.machines.get(&instance.instance_id).is_some_and(|machine| machine.is_busy())
+            || world.machines.get(&instance.instance_id).is_some_and(Machine::is_busy)
     });
     match restless {
         Some(instance) => Err(ScenarioError::Restless(format!("{} is {}", instance.instance_id, instance.state))),
