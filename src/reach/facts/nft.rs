@@ -18,6 +18,9 @@ use crate::model::host::{
 
 const COMMAND: &str = "nft -j list ruleset";
 
+/// A rule over sets with more combinations than this "may or may not match".
+const ALTERNATIVES_AT_MOST: usize = 1024;
+
 /// Reads all tables. `listing` may be empty; rules then carry their JSON as text.
 pub fn parse_nft(json: &str, listing: &str) -> Result<Vec<FilterTable>, FactsError> {
     let wrong = |reason: &str| FactsError::new(COMMAND, reason);
@@ -106,7 +109,10 @@ impl Reader {
                 counters = (number("packets"), number("bytes"));
                 continue;
             }
-            let alternatives = self.statement(family, table, name, value);
+            let mut alternatives = self.statement(family, table, name, value);
+            if alternatives.len() * variants.len() > ALTERNATIVES_AT_MOST {
+                alternatives = vec![(vec![Match::NotUnderstood(format!("{name} over a large set"))], None)];
+            }
             variants = variants
                 .into_iter()
                 .flat_map(|(matches, target)| {

@@ -284,3 +284,64 @@ fn destination_translation_before_routing_is_followed_and_undone() {
     );
     assert_delivered(&world.https(), "10.8.2.148");
 }
+
+/// Seen on Linux with three namespaces: a strict filter passes the reply, because the way back is looked up as if the
+/// packet came in by the interface by which the reply leaves.
+#[test]
+fn the_way_back_is_looked_up_with_the_interface_by_which_the_packet_leaves() {
+    let mut world = Lab::article();
+    let host = world.host("i-nat");
+    host.routes.retain(|route| route.destination.prefix_len() > 0);
+    let mut default = host_route("0.0.0.0/0", Some("10.8.1.1"), "ens5");
+    default.table = 100;
+    host.routes.push(default);
+    let rule = |priority, iif: Option<&str>, table| PolicyRule {
+        priority,
+        from: None,
+        to: None,
+        iif: iif.map(str::to_owned),
+        oif: None,
+        table,
+        not_understood: None,
+    };
+    host.policy_rules = vec![rule(0, None, 255), rule(100, Some("ens6"), 100), rule(32766, None, 254)];
+    host.rp_filter_all = 1;
+    assert_delivered(&world.https(), NAT_PUBLIC);
+}
+
+/// Seen on Linux: the mangle table's PREROUTING comes before the reply is translated back.
+#[test]
+fn mangle_sees_the_reply_with_the_nats_address() {
+    let mangle = |address| {
+        format!("*mangle\n:PREROUTING ACCEPT\n-A PREROUTING -i ens5 -d {address}/32 -j DROP\nCOMMIT\n{MASQUERADE}")
+    };
+    assert_delivered(&with_rules(&mangle("10.8.2.120")).https(), NAT_PUBLIC);
+    assert_dropped(
+        &with_rules(&mangle("10.8.1.227")).https(),
+        Code::HostForwardReplyDenied,
+        "-d 10.8.1.227/32 -j DROP",
+    );
+}
+
+/// Seen on Linux: MASQUERADE on an interface without an address takes another of the host's. AWS then drops the packet,
+/// whose source is not the interface's.
+#[test]
+fn masquerade_without_an_address_takes_another_interfaces() {
+    let mut world = Lab::article();
+    let host = world.host("i-nat");
+    host.interfaces[0].addresses.clear();
+    host.ruleset = rules(MASQUERADE);
+    let trace = world.https();
+    assert_dropped(&trace, Code::HostNoMasquerade, "SourceDestCheck = true");
+    assert!(trace.stop().unwrap().detail.contains("10.8.2.148"), "{:?}", trace.stop());
+}
+
+#[test]
+fn a_route_that_prohibits_is_told_and_a_source_of_the_hosts_own_is_martian() {
+    let mut world = Lab::article();
+    world.host("i-nat").routes.last_mut().unwrap().kind = HostRouteKind::Prohibit;
+    assert!(world.https().refused);
+    let mut world = Lab::article();
+    world.host("i-nat").interfaces[0].addresses.push("10.8.2.120/32".parse().unwrap());
+    assert_dropped(&world.https(), Code::HostRpFilter, "ip_forward");
+}

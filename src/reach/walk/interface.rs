@@ -2,8 +2,8 @@
 
 use super::{End, Place, Step, Stop, Walker, evidence};
 use crate::model::{
-    AclDirection, InstanceState, InterfaceStatus, NetworkInterface, ResourceId, RuleDirection, StatusCheck, SubnetId,
-    Unknown,
+    AclDirection, EndpointState, InstanceState, InterfaceStatus, NetworkInterface, ResourceId, RuleDirection,
+    StatusCheck, SubnetId, Unknown,
 };
 use crate::reach::filter::{self, Groups};
 use crate::reach::flow::Packet;
@@ -129,7 +129,27 @@ impl<'a> Walker<'a> {
         self.groups(interface, RuleDirection::Ingress, &packet)?;
         match interface.instance_id() {
             Some(id) => self.enter_host(id, interface, packet),
-            None => Ok(Place::Arrived { at: End::Service(interface), packet }),
+            None => {
+                self.endpoint_available(interface)?;
+                Ok(Place::Arrived { at: End::Service(interface), packet })
+            }
+        }
+    }
+
+    /// An interface that AWS holds for an endpoint answers only while the endpoint is available.
+    fn endpoint_available(&mut self, interface: &NetworkInterface) -> Step<()> {
+        let Ok(endpoints) = self.network.vpc_endpoints.known() else {
+            return Ok(());
+        };
+        let eni = &interface.network_interface_id;
+        match endpoints.values().find(|endpoint| endpoint.network_interface_ids.contains(eni)) {
+            Some(endpoint) if endpoint.state != EndpointState::Available => {
+                let id = &endpoint.vpc_endpoint_id;
+                let unknown =
+                    Unknown::new(format!("whether VPC endpoint {id} answers"), format!("State = {}", endpoint.state));
+                Err(self.cannot_tell(Component::VpcEndpoint, Some(ResourceId::from(id)), unknown))
+            }
+            _ => Ok(()),
         }
     }
 
