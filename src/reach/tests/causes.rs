@@ -309,3 +309,10 @@ fn the_resolver_is_silent_when_the_vpc_switches_it_off() {
     assert_dropped(&trace, Code::ClientDns, "EnableDnsSupport = false");
     assert_eq!(trace.stop().unwrap().component, Component::AmazonService);
 }
+
+#[test]
+fn an_internet_gateway_drops_what_goes_to_a_private_address() {
+    let trace = Lab::article().from("i-client", "192.168.7.7");
+    assert_dropped(&trace, Code::NoSuchAddress, "GatewayId = igw-1");
+    assert_eq!(trace.stop().unwrap().component, Component::InternetGateway);
+}

@@ -406,7 +406,7 @@ pub(super) fn shown_attachments(gateway: Option<&InternetGateway>) -> String {
 }
 
 /// Whether an address is out on the internet, and surely not in a private network.
-fn is_public(address: IpAddr) -> bool {
+pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let shared = v4.octets()[0] == 100 && (64..128).contains(&v4.octets()[1]);

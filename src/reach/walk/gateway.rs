@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::fabric::{From, shown_attachments};
+use super::fabric::{From, is_public, shown_attachments};
 use super::{End, Place, Step, Stop, Walker, evidence};
 use crate::model::{
     AclDirection, EgressOnlyInternetGatewayId, EndpointState, InternetGatewayId, NatGatewayId, NatGatewayState,
@@ -35,6 +35,13 @@ impl<'a> Walker<'a> {
         packet: Packet,
     ) -> Step<Place<'a>> {
         self.must_be_attached(id, from.vpc_id)?;
+        if !is_public(packet.destination) {
+            // IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS and its like, in Reachability Analyzer's words.
+            let detail = format!("{id} drops {packet}: the destination is a private address");
+            let evidence = vec![evidence::route(self.network, from.table, from.chosen.route)];
+            let resource = Some(ResourceId::from(id));
+            return Err(self.deny(Component::InternetGateway, resource, Code::NoSuchAddress, detail, evidence));
+        }
         let IpAddr::V4(_) = packet.source else {
             return self.out_untranslated(from, id, packet);
         };
