@@ -18,6 +18,7 @@ mod walk;
 mod way_out;
 
 pub use egress::{CheckProgress, EgressResult, Role, Verdict};
+pub use facts::{FactsError, GATHER, parse_host};
 pub use finding::Code;
 pub use flow::Flow;
 pub use trace::{Component, Decision, Direction, Disposition, Evidence, Hop, Trace};

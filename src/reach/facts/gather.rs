@@ -40,8 +40,13 @@ pub struct Gathered {
     pub firewall_tools: Vec<String>,
 }
 
+/// The kernel's facts out of the output of [`GATHER`].
+pub fn parse_host(output: &str) -> Result<Host, FactsError> {
+    parse_gathered(output).map(|gathered| gathered.host)
+}
+
 /// Reads the output of [`GATHER`].
-pub fn parse_host(output: &str) -> Result<Gathered, FactsError> {
+pub fn parse_gathered(output: &str) -> Result<Gathered, FactsError> {
     let sections = sections(output)?;
     let needed = |name: &str| {
         let missing = || FactsError::new(name, "the host has no such command; is iproute2 installed?");
@@ -155,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_hosts_interfaces_routes_and_rules_are_read() {
-        let gathered = parse_host(TWO_INTERFACES).unwrap();
+        let gathered = parse_gathered(TWO_INTERFACES).unwrap();
         let host = &gathered.host;
         assert_eq!(gathered.firewall_tools, ["iptables", "nft"]);
         assert!(host.ip_forward && !host.ipv6_forward);
@@ -174,7 +179,7 @@ mod tests {
 
     #[test]
     fn tables_of_iptables_are_taken_once() {
-        let ruleset = parse_host(TWO_INTERFACES).unwrap().host.ruleset;
+        let ruleset = parse_host(TWO_INTERFACES).unwrap().ruleset;
         let nat: Vec<_> = ruleset.tables.iter().filter(|table| table.name == "nat").collect();
         assert_eq!(nat.len(), 1);
         let chain = nat[0].chains.iter().find(|chain| chain.name == "POSTROUTING").unwrap();

@@ -9,7 +9,7 @@ mod ip;
 mod iptables;
 mod nft;
 
-pub use gather::{GATHER, Gathered, parse_host};
+pub use gather::{GATHER, Gathered, parse_gathered, parse_host};
 pub use iptables::{base_chain, parse_iptables_save, parse_rule, split_words};
 pub use nft::parse_nft;
 

@@ -110,9 +110,9 @@ fn chains_that_jump_in_circles_end() {
 
 #[test]
 fn a_gathered_host_is_walked() {
-    let gathered = crate::reach::facts::parse_host(include_str!("../facts/fixtures/two-interfaces.txt")).unwrap();
+    let host = crate::reach::facts::parse_host(include_str!("../facts/fixtures/two-interfaces.txt")).unwrap();
     let mut world = Lab::article();
-    world.hosts.insert(id("i-nat", InstanceId::new), Fact::Known(gathered.host));
+    world.hosts.insert(id("i-nat", InstanceId::new), Fact::Known(host));
     assert_unknown(&world.https(), "fwmark 0x1");
     world.host("i-nat").policy_rules.retain(|rule| rule.not_understood.is_none());
     assert_delivered(&world.https(), NAT_PUBLIC);
