@@ -11,7 +11,6 @@ pub mod faults;
 pub mod host;
 pub mod outside;
 pub mod scenario;
-pub mod scenario;
 pub mod store;
 pub mod wire;
 pub mod world;

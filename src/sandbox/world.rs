@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use delays::Delays;
 pub use event::{Due, Event};
 pub use records::{
-    EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, NatGatewayRecord, Records, Volume, VolumeState,
+    EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, NatGatewayRecord, ProfileAssociation, Records,
+    Volume, VolumeState,
 };
 
 use super::actions;
@@ -95,7 +96,8 @@ impl World {
 
     /// Answers one request at `self.now`.
     pub fn handle(&mut self, request: &Request) -> Response {
-        let before = (!self.consistency.is_zero()).then(|| self.network.clone());
+        let changes = !(request.action.starts_with("Describe") || request.action.starts_with("Get"));
+        let before = (changes && !self.consistency.is_zero()).then(|| self.network.clone());
         let request_id = self.uuid();
         let answer = match request.service {
             Service::Ec2 => actions::ec2::dispatch(self, request),

@@ -9,7 +9,7 @@ use crate::model::{
     NetworkInterface, NetworkInterfaceId, StatusCheck, Subnet, Vpc,
 };
 use crate::sandbox::actions::ec2::{Family, family_of, private_dns_name};
-use crate::sandbox::host::{Flavour, Launch, Machine, Nic};
+use crate::sandbox::host::{Flavour, Launch, Machine, Nic, Nowhere};
 
 impl World {
     pub(super) fn instance_runs(&mut self, id: &InstanceId) {
@@ -279,7 +279,14 @@ impl World {
             })
             .collect();
         for (id, uptime) in booted {
-            self.with_machine(&id, |machine, outside| machine.advance(uptime, outside));
+            // Only user data that goes on needs the world; for all others the clock is set.
+            match self.machines.get_mut(&id) {
+                Some(machine) if !machine.is_busy() => machine.advance(uptime, &Nowhere),
+                Some(_) => {
+                    self.with_machine(&id, |machine, outside| machine.advance(uptime, outside));
+                }
+                None => {}
+            }
         }
     }
 

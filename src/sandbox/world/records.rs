@@ -44,7 +44,7 @@ pub struct InstanceRecord {
     /// Base64, as the client sent it.
     pub user_data: Option<String>,
     pub client_token: String,
-    pub instance_profile_id: Option<String>,
+    pub profile: Option<ProfileAssociation>,
     pub http_endpoint: String,
     pub http_put_response_hop_limit: u32,
     pub instance_metadata_tags: String,
@@ -63,6 +63,16 @@ pub struct InstanceRecord {
     pub root_volume_id: Option<String>,
     /// When its host came up. `None`: it is not up.
     pub booted_at: Option<Timestamp>,
+}
+
+/// Which instance profile an instance has, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileAssociation {
+    /// `iip-assoc-…`
+    pub association_id: String,
+    /// `AIPA…`
+    pub profile_id: String,
+    pub since: Timestamp,
 }
 
 /// A network interface beyond [`crate::model::NetworkInterface`].

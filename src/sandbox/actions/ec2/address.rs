@@ -1,6 +1,6 @@
 //! Elastic IP addresses.
 
-use super::describe::{maybe, one, select};
+use super::describe::{PAGES, maybe, one, page, select};
 use super::gateway::has_internet_gateway;
 use super::{Answer, tag};
 use crate::model::{
@@ -233,4 +233,18 @@ pub fn release(world: &mut World, query: &Query) -> Answer {
     }
     world.remove::<Address>(&address.allocation_id);
     super::done()
+}
+
+/// DescribeAddressesAttribute: reverse DNS, which no address of the sandbox has.
+pub fn describe_attribute(world: &World, query: &Query) -> Answer {
+    let chosen = select::<Address>(world, query, "AllocationId", |_, _| None)?;
+    let rows = chosen
+        .into_iter()
+        .map(|address| {
+            let row = Xml::new().text("publicIp", address.public_ip).text("allocationId", &address.allocation_id);
+            (address.allocation_id.as_str().to_owned(), row)
+        })
+        .collect();
+    let (page, token) = page(query, PAGES, rows)?;
+    Ok(Body::Xml(Xml::new().items("addressSet", page).opt("nextToken", token)))
 }

@@ -247,3 +247,40 @@ pub fn describe_prefix_lists(world: &World, query: &Query) -> Answer {
     });
     Ok(Body::Xml(Xml::new().items("prefixListSet", sets).opt("nextToken", token)))
 }
+
+/// DescribeDhcpOptions: the region's default set, which every VPC of the sandbox has.
+pub fn describe_dhcp_options(world: &World, query: &Query) -> Answer {
+    let filters = Filters::parse(query)?;
+    let asked = query.list("DhcpOptionsId");
+    let known = world.records.dhcp_options_id.as_deref();
+    if let Some(id) = asked.iter().find(|id| Some(**id) != known) {
+        return Err(ApiError::new("InvalidDhcpOptionID.NotFound", format!("The dhcpOption ID '{id}' does not exist")));
+    }
+    let mut rows = Vec::new();
+    if let Some(id) = known {
+        let domain = match world.region.as_str() {
+            "us-east-1" => "ec2.internal".to_owned(),
+            region => format!("{region}.compute.internal"),
+        };
+        let accepted = filters.accept(&Tags::default(), |name| match name {
+            "dhcp-options-id" => one(id),
+            "key" => super::describe::many(["domain-name", "domain-name-servers"]),
+            "value" => super::describe::many([domain.as_str(), "AmazonProvidedDNS"]),
+            "owner-id" => one(&world.account_id),
+            _ => None,
+        })?;
+        let setting =
+            |key: &str, value: &str| Xml::new().text("key", key).items("valueSet", [Xml::new().text("value", value)]);
+        if accepted {
+            let settings = [setting("domain-name", &domain), setting("domain-name-servers", "AmazonProvidedDNS")];
+            let row = Xml::new()
+                .text("ownerId", &world.account_id)
+                .text("dhcpOptionsId", id)
+                .items("dhcpConfigurationSet", settings)
+                .items("tagSet", []);
+            rows.push((id.to_owned(), row));
+        }
+    }
+    let (page, token) = page(query, PageSize { min: 5, max: 1000 }, rows)?;
+    Ok(Body::Xml(Xml::new().items("dhcpOptionsSet", page).opt("nextToken", token)))
+}

@@ -13,9 +13,9 @@ use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::{EndpointRecord, Event, World};
 
 /// The services that the sandbox offers by interface endpoint, as the last part of their names.
-const INTERFACE_SERVICES: [&str; 10] =
+pub(super) const INTERFACE_SERVICES: [&str; 10] =
     ["ssm", "ssmmessages", "ec2messages", "ec2", "sts", "logs", "monitoring", "kms", "secretsmanager", "s3"];
-const GATEWAY_SERVICES: [&str; 2] = ["s3", "dynamodb"];
+pub(super) const GATEWAY_SERVICES: [&str; 2] = ["s3", "dynamodb"];
 
 const OPEN_POLICY: &str = "{\n  \"Statement\": [\n    {\n      \"Action\": \"*\",\n      \"Effect\": \"Allow\",\n      \"Principal\": \"*\",\n      \"Resource\": \"*\"\n    }\n  ]\n}";
 

@@ -5,6 +5,7 @@ mod address;
 mod catalog;
 mod describe;
 mod endpoint;
+mod endpoint_services;
 mod gateway;
 mod images;
 mod instance;
@@ -149,10 +150,19 @@ fn act(world: &mut World, action: &str, query: &Query) -> Answer {
         "RebootInstances" => instance::lifecycle::reboot(world, query),
         "DescribeInstanceAttribute" => instance::attribute::describe_attribute(world, query),
         "ModifyInstanceAttribute" => instance::attribute::modify(world, query),
+        "ModifyInstanceMetadataOptions" => instance::options::modify_metadata(world, query),
+        "DescribeInstanceCreditSpecifications" => instance::options::describe_credits(world, query),
+        "ModifyInstanceCreditSpecification" => instance::options::modify_credits(world, query),
+        "GetConsoleOutput" => instance::options::console_output(world, query),
+        "AssociateIamInstanceProfile" => instance::profile::associate(world, query),
+        "DescribeIamInstanceProfileAssociations" => instance::profile::describe_associations(world, query),
+        "ReplaceIamInstanceProfileAssociation" => instance::profile::replace(world, query),
+        "DisassociateIamInstanceProfile" => instance::profile::disassociate(world, query),
         "DescribeInstanceTypes" => instance::types::describe_instance_types(world, query),
         "DescribeVolumes" => volume::describe_volumes(world, query),
         "AllocateAddress" => address::allocate(world, query),
         "DescribeAddresses" => address::describe_addresses(world, query),
+        "DescribeAddressesAttribute" => address::describe_attribute(world, query),
         "AssociateAddress" => address::associate(world, query),
         "DisassociateAddress" => address::disassociate(world, query),
         "ReleaseAddress" => address::release(world, query),
@@ -160,11 +170,13 @@ fn act(world: &mut World, action: &str, query: &Query) -> Answer {
         "DescribeVpcEndpoints" => endpoint::describe_vpc_endpoints(world, query),
         "DeleteVpcEndpoints" => endpoint::delete(world, query),
         "ModifyVpcEndpoint" => endpoint::modify(world, query),
+        "DescribeVpcEndpointServices" => endpoint_services::describe_services(world, query),
         "CreateTags" => tag::create_tags(world, query),
         "DeleteTags" => tag::delete_tags(world, query),
         "DescribeTags" => tag::describe_tags(world, query),
         "DescribeImages" => images::describe_images(world, query),
         "DescribeAvailabilityZones" => catalog::describe_availability_zones(world, query),
+        "DescribeDhcpOptions" => catalog::describe_dhcp_options(world, query),
         "DescribeRegions" => catalog::describe_regions(world, query),
         "DescribeManagedPrefixLists" => catalog::describe_managed_prefix_lists(world, query),
         "GetManagedPrefixListEntries" => catalog::get_managed_prefix_list_entries(world, query),

@@ -13,8 +13,10 @@ use crate::model::{Instance, InstanceState, NetworkInterface, StatusCheck};
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::World;
 
+/// The attached interfaces, by device index.
 fn interfaces<'a>(world: &'a World, instance: &Instance) -> Vec<&'a NetworkInterface> {
-    world.seen().interfaces_of(&instance.instance_id).unwrap_or_default()
+    let known = world.seen().network_interfaces.shown();
+    instance.network_interface_ids.iter().filter_map(|id| known.get(id.as_str())).collect()
 }
 
 /// An instance as RunInstances and DescribeInstances show it.
@@ -43,7 +45,9 @@ pub fn instance_xml(world: &World, instance: &Instance) -> Xml {
         Xml::new().opt("code", record.and_then(|record| record.state_reason_code.as_ref())).text("message", message)
     });
     let profile = instance.instance_profile_arn.as_ref().map(|arn| {
-        Xml::new().text("arn", arn).opt("id", record.and_then(|record| record.instance_profile_id.as_ref()))
+        Xml::new()
+            .text("arn", arn)
+            .opt("id", record.and_then(|record| record.profile.as_ref()).map(|profile| &profile.profile_id))
     });
     let attached = interfaces(world, instance);
     let check = attached.first().map(|interface| interface.source_dest_check);
@@ -120,7 +124,9 @@ fn values(world: &World, instance: &Instance, name: &str) -> FilterValues {
         "client-token" => maybe(record.map(|record| &record.client_token)),
         "reservation-id" => maybe(record.map(|record| &record.reservation_id)),
         "iam-instance-profile.arn" => maybe(instance.instance_profile_arn.as_ref()),
-        "iam-instance-profile.id" => maybe(record.and_then(|record| record.instance_profile_id.as_ref())),
+        "iam-instance-profile.id" => {
+            maybe(record.and_then(|record| record.profile.as_ref()).map(|profile| &profile.profile_id))
+        }
         "instance.group-id" | "group-id" => many(&instance.security_group_ids),
         "ip-address" => maybe(instance.public_ip),
         "key-name" => maybe(instance.key_name.as_ref()),

@@ -158,7 +158,8 @@ pub fn parse(world: &World, query: &Query) -> Result<Launch, ApiError> {
     })
 }
 
-fn choice(query: &Query, name: &str, allowed: &[&str], default: &str) -> Result<String, ApiError> {
+/// A field with a fixed set of values.
+pub(super) fn choice(query: &Query, name: &str, allowed: &[&str], default: &str) -> Result<String, ApiError> {
     let value = query.get(name).filter(|value| !value.is_empty()).unwrap_or(default);
     if allowed.contains(&value) {
         return Ok(value.to_owned());
@@ -179,7 +180,8 @@ pub fn check_user_data(data: &str) -> Result<Vec<u8>, ApiError> {
     Ok(decoded)
 }
 
-fn profile(world: &World, query: &Query) -> Result<Option<(String, String)>, ApiError> {
+/// The instance profile that a request names: ARN and identifier.
+pub(super) fn profile(world: &World, query: &Query) -> Result<Option<(String, String)>, ApiError> {
     let invalid = |what: &str, given: &str| {
         ApiError::invalid_value(format!(
             "Value ({given}) for parameter iamInstanceProfile.{what} is invalid. Invalid IAM Instance Profile {what}"

@@ -4,6 +4,8 @@ pub mod attribute;
 pub mod describe;
 pub mod launch;
 pub mod lifecycle;
+pub mod options;
+pub mod profile;
 pub mod run;
 pub mod types;
 

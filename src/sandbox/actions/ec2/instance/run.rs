@@ -10,7 +10,7 @@ use crate::model::{
     InterfaceStatus, NetworkInterface, NetworkInterfaceId, StatusCheck, Tags,
 };
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
-use crate::sandbox::world::{Event, InstanceRecord, Volume, World};
+use crate::sandbox::world::{Event, InstanceRecord, ProfileAssociation, Volume, World};
 
 /// RunInstances: all interfaces and volumes at once, the boot a little later.
 pub fn run(world: &mut World, query: &Query) -> Answer {
@@ -136,12 +136,17 @@ fn run_one(
         state_reason: None,
         tags: launch.instance_tags.clone(),
     };
+    let profile = launch.profile.as_ref().map(|(_, id)| ProfileAssociation {
+        association_id: world.new_id("iip-assoc-"),
+        profile_id: id.clone(),
+        since: world.now,
+    });
     let record = InstanceRecord {
         reservation_id: reservation_id.to_owned(),
         launch_index: u32::try_from(index).unwrap_or_default(),
         user_data: launch.user_data.clone(),
         client_token: client_token.to_owned(),
-        instance_profile_id: launch.profile.as_ref().map(|(_, id)| id.clone()),
+        profile,
         http_endpoint: launch.http_endpoint.clone(),
         http_put_response_hop_limit: launch.hop_limit,
         instance_metadata_tags: launch.metadata_tags.clone(),

@@ -17,6 +17,9 @@ fn one_gateway_per_vpc_and_one_vpc_per_gateway() {
     assert_eq!(client.code("DeleteInternetGateway", &[("InternetGatewayId", &first)]), "DependencyViolation");
     let elsewhere = [("VpcId", b.as_str()), ("InternetGatewayId", first.as_str())];
     assert_eq!(client.code("DetachInternetGateway", &elsewhere), "Gateway.NotAttached");
+    let filter = [("Filter.1.Name", "attachment.vpc-id"), ("Filter.1.Value.1", a.as_str())];
+    assert_eq!(client.get("DescribeInternetGateways", &filter, "internetGatewayId"), first);
+    client.ok("DeleteInternetGateway", &[("InternetGatewayId", &second)]);
 }
 
 #[test]
@@ -42,6 +45,7 @@ fn an_associated_address_is_not_released() {
     let association =
         client.get("AssociateAddress", &[("AllocationId", &id), ("NetworkInterfaceId", &interface)], "associationId");
     assert_eq!(client.code("ReleaseAddress", &[("AllocationId", &id)]), "InvalidIPAddress.InUse");
+    assert_eq!(client.get("DescribeAddressesAttribute", &[("AllocationId.1", &id)], "publicIp"), ip);
     let shown = client.ok("DescribeNetworkInterfaces", &[("NetworkInterfaceId.1", &interface)]);
     assert_eq!((text(&shown, "publicIp"), text(&shown, "associationId")), (ip, association.clone()));
     client.ok("DisassociateAddress", &[("AssociationId", &association)]);
@@ -115,6 +119,8 @@ fn an_egress_only_gateway_is_attached_from_birth() {
     assert_eq!((text(&created, "state"), text(&created, "vpcId")), ("attached".to_owned(), vpc.clone()));
     let id = text(&created, "egressOnlyInternetGatewayId");
     assert_eq!(client.code("DeleteVpc", &[("VpcId", &vpc)]), "DependencyViolation");
+    let filter = [("Filter.1.Name", "egress-only-internet-gateway-id"), ("Filter.1.Value.1", id.as_str())];
+    assert_eq!(client.get("DescribeEgressOnlyInternetGateways", &filter, "vpcId"), vpc);
     let deleted = client.ok("DeleteEgressOnlyInternetGateway", &[("EgressOnlyInternetGatewayId", &id)]);
     assert_eq!(text(&deleted, "returnCode"), "true");
 }

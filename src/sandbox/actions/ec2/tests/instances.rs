@@ -237,6 +237,13 @@ fn catalogs_answer() {
     assert!(texts(&client.ok("DescribeRegions", &[]), "regionName").contains(&"us-east-1".to_owned()));
     let lists = client.ok("DescribeManagedPrefixLists", &[]);
     assert_eq!(texts(&lists, "prefixListName").len(), 2);
+    assert_eq!(texts(&client.ok("DescribePrefixLists", &[]), "prefixListId").len(), 2);
+    let service = [("ServiceName.1", "com.amazonaws.eu-central-1.ssm")];
+    let services = client.ok("DescribeVpcEndpointServices", &service);
+    assert_eq!(text(&services, "privateDnsName"), "ssm.eu-central-1.amazonaws.com");
+    client.vpc("10.0.0.0/16");
+    let options = client.ok("DescribeDhcpOptions", &[]);
+    assert_eq!(texts(&options, "value"), ["eu-central-1.compute.internal", "AmazonProvidedDNS"]);
 }
 
 #[test]
@@ -247,6 +254,67 @@ fn key_pairs_are_imported_once() {
     client.ok("ImportKeyPair", &pairs);
     assert_eq!(client.code("ImportKeyPair", &pairs), "InvalidKeyPair.Duplicate");
     assert_eq!(client.get("DescribeKeyPairs", &[], "keyType"), "ed25519");
+    let made = client.ok("CreateKeyPair", &[("KeyName", "made")]);
+    assert!(text(&made, "keyMaterial").starts_with("-----BEGIN RSA PRIVATE KEY-----"));
     client.ok("DeleteKeyPair", &[("KeyName", "me")]);
     assert_eq!(client.code("DescribeKeyPairs", &[("KeyName.1", "me")]), "InvalidKeyPair.NotFound");
+}
+
+#[test]
+fn options_can_be_changed_after_launch() {
+    let mut client = Client::new();
+    let article = client.article();
+    let instance = client.instance(&article.private);
+    let id = ("InstanceId", instance.as_str());
+    client.ok("ModifyInstanceMetadataOptions", &[id, ("HttpTokens", "optional")]);
+    assert_eq!(client.get("DescribeInstances", &[("InstanceId.1", &instance)], "httpTokens"), "optional");
+    let credits = [("InstanceId.1", instance.as_str())];
+    assert_eq!(client.get("DescribeInstanceCreditSpecifications", &credits, "cpuCredits"), "unlimited");
+    let standard = [
+        ("InstanceCreditSpecification.1.InstanceId", instance.as_str()),
+        ("InstanceCreditSpecification.1.CpuCredits", "standard"),
+    ];
+    client.ok("ModifyInstanceCreditSpecification", &standard);
+    assert_eq!(client.get("DescribeInstanceCreditSpecifications", &credits, "cpuCredits"), "standard");
+    client.ok("RebootInstances", &[("InstanceId.1", &instance)]);
+    assert_eq!(client.state(&instance), "running");
+    assert_eq!(client.get("GetConsoleOutput", &[id], "instanceId"), instance);
+    for (attribute, value) in [("instanceType", "t4g.nano"), ("sourceDestCheck", "true"), ("disableApiStop", "false")] {
+        assert_eq!(client.get("DescribeInstanceAttribute", &[id, ("Attribute", attribute)], "value"), value);
+    }
+    assert_eq!(
+        client.code("ModifyInstanceAttribute", &[id, ("InstanceType.Value", "t4g.micro")]),
+        "IncorrectInstanceState"
+    );
+    client.ok("StopInstances", &[("InstanceId.1", &instance)]);
+    client.ok("ModifyInstanceAttribute", &[id, ("InstanceType.Value", "t4g.micro")]);
+    assert_eq!(client.get("DescribeInstances", &[("InstanceId.1", &instance)], "instanceType"), "t4g.micro");
+}
+
+#[test]
+fn an_instance_profile_must_exist_hold_a_role_and_be_the_only_one() {
+    let mut client = Client::new();
+    let article = client.article();
+    let iam = |client: &mut Client, action: &str, pairs: &[(&str, &str)]| {
+        let response = client.world.handle(&Request::query(Service::Iam, action, pairs.iter().copied()));
+        assert_eq!(response.status, 200, "{action}: {}", response.body);
+    };
+    iam(&mut client, "CreateInstanceProfile", &[("InstanceProfileName", "nat")]);
+    let profile = [("SubnetId", article.private.as_str()), ("IamInstanceProfile.Name", "nat")];
+    let (code, message) = client.error("RunInstances", &launch(&profile));
+    assert_eq!(code, "InvalidParameterValue");
+    assert!(message.contains("has no associated IAM Roles"), "{message}");
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+    iam(&mut client, "CreateRole", &[("RoleName", "nat"), ("AssumeRolePolicyDocument", trust)]);
+    iam(&mut client, "AddRoleToInstanceProfile", &[("InstanceProfileName", "nat"), ("RoleName", "nat")]);
+    let instance = client.run(&profile);
+    let shown = client.ok("DescribeIamInstanceProfileAssociations", &[]);
+    assert_eq!(text(&shown, "instanceId"), instance);
+    let again = [("InstanceId", instance.as_str()), ("IamInstanceProfile.Name", "nat")];
+    assert_eq!(client.code("AssociateIamInstanceProfile", &again), "IncorrectState");
+    client.ok("DisassociateIamInstanceProfile", &[("AssociationId", &text(&shown, "associationId"))]);
+    assert!(!client.ok("DescribeInstances", &[("InstanceId.1", &instance)]).contains("<iamInstanceProfile>"));
+    let association = client.get("AssociateIamInstanceProfile", &again, "associationId");
+    let replacement = [("AssociationId", association.as_str()), ("IamInstanceProfile.Name", "nat")];
+    client.ok("ReplaceIamInstanceProfileAssociation", &replacement);
 }
