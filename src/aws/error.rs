@@ -148,8 +148,8 @@ impl Error {
         }
         let (kind, message) = match &error {
             SdkError::TimeoutError(_) => (Kind::TimedOut { after: None }, String::new()),
-            SdkError::ResponseError(context) => bad_answer(context.raw(), &error),
-            SdkError::ServiceError(context) => bad_answer(context.raw(), &error),
+            SdkError::ResponseError(context) => bad_answer(context.raw()),
+            SdkError::ServiceError(context) => bad_answer(context.raw()),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                 let reason = "the connection timed out".to_owned();
                 (Kind::NoAnswer { endpoint: endpoint.to_owned(), reason }, String::new())
@@ -315,13 +315,19 @@ fn kind_of(code: &str) -> Kind {
     }
 }
 
-/// An answer that the SDK could not read, or an error without a code.
-fn bad_answer(raw: &HttpResponse, error: &(dyn StdError + 'static)) -> (Kind, String) {
+/// An answer that the SDK could not read, or an error without a code. What it begins with tells a person more than the
+/// parser's complaint: a sign-in page, a proxy's error.
+fn bad_answer(raw: &HttpResponse) -> (Kind, String) {
     let status = raw.status().as_u16();
-    let cause = chain(error).last().map(ToString::to_string).unwrap_or_default();
-    // The SDK's own word for "no code" tells a person nothing.
-    let cause = if cause.is_empty() || cause.contains("unhandled") { "no error code in it".to_owned() } else { cause };
-    (Kind::BadAnswer, format!("HTTP status {status}, {cause}"))
+    let body = String::from_utf8_lossy(raw.body().bytes().unwrap_or_default());
+    let printable: String = body.chars().map(|c| if c.is_control() { ' ' } else { c }).take(60).collect();
+    let begins = printable.trim();
+    let message = match (begins.is_empty(), status < 300) {
+        (true, _) => format!("HTTP status {status} and an empty body"),
+        (false, true) => format!("HTTP status {status} and no AWS answer in '{begins}'"),
+        (false, false) => format!("HTTP status {status} and no AWS error in '{begins}'"),
+    };
+    (Kind::BadAnswer, message)
 }
 
 /// Looks for a cause that has a type: the guard, credentials, the network.

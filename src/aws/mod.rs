@@ -28,3 +28,6 @@ pub use observe::{Scope, observe};
 pub use policy::iam_policy;
 pub use run_command::{CommandResult, RunOptions, run_command};
 pub use session::{Session, Target};
+
+#[cfg(test)]
+mod tests;

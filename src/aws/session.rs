@@ -65,10 +65,15 @@ impl Session {
     ///
     /// Fails with [`Kind::NoRegion`] when no region is named anywhere.
     pub async fn connect(target: Target, log: CallLog) -> Result<Self, Error> {
+        Self::connect_with(target, log, None).await
+    }
+
+    /// The same with an access key and its secret, for tests that must not depend on the machine's credentials.
+    pub(super) async fn connect_with(target: Target, log: CallLog, key: Option<(&str, &str)>) -> Result<Self, Error> {
         let (config, world) = match &target.sandbox {
             Some(http_client) => (sandbox_config(&target, http_client.clone()), World::Sandbox),
             None => {
-                let config = aws_config(&target).await;
+                let config = aws_config(&target, key).await;
                 let world = endpoint_of(&config).map_or(World::Aws, World::Endpoint);
                 (config, world)
             }
@@ -183,12 +188,15 @@ fn clients(
 }
 
 /// What the SDK's own chain of flags, environment and files says.
-async fn aws_config(target: &Target) -> SdkConfig {
+async fn aws_config(target: &Target, key: Option<(&str, &str)>) -> SdkConfig {
     let http_client = HttpClientBuilder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client)
         .retry_config(retries(Duration::from_millis(200)))
         .timeout_config(timeouts());
+    if let Some((id, secret)) = key {
+        loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "given"));
+    }
     if let Some(profile) = &target.profile {
         loader = loader.profile_name(profile);
     }
