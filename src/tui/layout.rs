@@ -52,11 +52,12 @@ impl Layout {
         })
     }
 
-    /// How the Steps pane is divided: rows of the list, and rows of the selected step's text below it.
-    pub fn steps_rows(&self) -> (usize, usize) {
+    /// How the Steps pane is divided for a plan of `steps`: rows of the list, and rows of the selected step's text
+    /// below it.
+    pub fn steps_rows(&self, steps: usize) -> (usize, usize) {
         let (_, height) = self.pane_size();
         let inner = height.saturating_sub(2);
-        let list = (inner * 2 / 5).max(3).min(inner);
+        let list = (inner / 2).max(3).min(inner).min(steps.max(1));
         (list, inner - list)
     }
 
@@ -89,7 +90,7 @@ mod tests {
         for columns in 0..130 {
             for rows in 0..40 {
                 let layout = Layout::new((columns, rows), Focus::Pane, Zoom::Off);
-                let _ = (layout.tree_height(), layout.pane_size(), layout.steps_rows(), layout.table_rows());
+                let _ = (layout.tree_height(), layout.pane_size(), layout.steps_rows(20), layout.table_rows());
                 assert_eq!(layout.too_small, columns < 60 || rows < 15);
             }
         }

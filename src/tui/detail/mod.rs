@@ -50,7 +50,7 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line> {
                 let at = body.iter().position(|line| line.0.is_empty()).map_or(body.len(), |at| at + 1);
                 let rest = body.split_off(at);
                 lines.append(&mut body);
-                lines.extend(way::lines(model, &instance.instance_id, columns));
+                lines.extend(way::lines(model, seen, &instance.instance_id, columns));
                 lines.push(Line::blank());
                 lines.extend(rest);
             } else {

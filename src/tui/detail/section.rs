@@ -5,7 +5,7 @@ use crate::tui::widget::line::{Line, hang};
 use crate::tui::widget::text::pad;
 
 /// Columns of the keys.
-const KEYS: usize = 18;
+const KEYS: usize = 20;
 
 /// Lines in the making.
 pub(super) struct Sections {

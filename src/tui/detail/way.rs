@@ -6,6 +6,7 @@ use crate::tui::effect::WalkDepth;
 use crate::tui::keymap::Action;
 use crate::tui::model::Model;
 use crate::tui::theme::Tone;
+use crate::tui::tree::{Seen, label};
 use crate::tui::widget::age;
 use crate::tui::widget::line::{Line, hang};
 use crate::tui::widget::text::pad;
@@ -14,7 +15,7 @@ use crate::tui::widget::text::pad;
 const COMPONENTS: usize = 18;
 
 /// The section: a verdict, the hops, and the evidence of the one that stops the packet.
-pub(super) fn lines(model: &Model, id: &InstanceId, columns: usize) -> Vec<Line> {
+pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     let heading = Line::of("Way out", Tone::Heading);
     let way = model.ways.get(id);
@@ -54,10 +55,11 @@ pub(super) fn lines(model: &Model, id: &InstanceId, columns: usize) -> Vec<Line>
     let flow = &trace.flow;
     let port = if flow.protocol.has_ports() { format!(" port {}", flow.destination_port) } else { String::new() };
     lines.push(Line::of(format!("  {} to {}{port}", flow.protocol, flow.destination), Tone::Dim));
-    lines.extend(hops(trace, columns));
+    lines.extend(hops(seen, trace, columns));
     if trace.disposition == Disposition::InsufficientInformation {
         let key = model.keymap.key_of(Action::Explain);
-        for unknown in &trace.unknown {
+        let told = trace.stop().map_or("", |hop| hop.detail.as_str());
+        for unknown in trace.unknown.iter().filter(|unknown| !told.contains(&unknown.to_string())) {
             let (first, rest) = (Line::of("    ? ", Tone::Unknown), Line::of("      ", Tone::Unknown));
             lines.extend(hang(&first, &rest, &unknown.to_string(), Tone::Unknown, columns));
         }
@@ -74,7 +76,7 @@ pub(super) fn lines(model: &Model, id: &InstanceId, columns: usize) -> Vec<Line>
     lines
 }
 
-fn hops(trace: &Trace, columns: usize) -> Vec<Line> {
+fn hops(seen: &Seen, trace: &Trace, columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut direction = Direction::Forward;
     let last = trace.hops.len().saturating_sub(1);
@@ -85,13 +87,13 @@ fn hops(trace: &Trace, columns: usize) -> Vec<Line> {
             lines.push(Line::of("  ├╴", Tone::Dim).and("reply", Tone::Accent));
         }
         let stops = stopped && at == last;
-        lines.extend(self::hop(hop, stops, at == last, columns));
+        lines.extend(self::hop(seen, hop, stops, at == last, columns));
     }
     lines
 }
 
 /// One hop: its mark, what it is, what it did; with the evidence where the packet stops.
-fn hop(hop: &Hop, stops: bool, last: bool, columns: usize) -> Vec<Line> {
+fn hop(seen: &Seen, hop: &Hop, stops: bool, last: bool, columns: usize) -> Vec<Line> {
     let (mark, tone) = match hop.decision {
         Decision::Sent | Decision::Received => ("●", Tone::Accent),
         Decision::Allowed => ("✓", Tone::Ok),
@@ -105,10 +107,11 @@ fn hop(hop: &Hop, stops: bool, last: bool, columns: usize) -> Vec<Line> {
     let first = Line::of(format!("  {mark} "), tone).and(name, if stops { tone } else { Tone::Text });
     let bar = if last { "    " } else { "  │ " };
     let rest = Line::of(bar, Tone::Dim).and(" ".repeat(COMPONENTS), Tone::Dim);
-    let mut lines = hang(&first, &rest, &hop.detail, if stops { Tone::Strong } else { Tone::Dim }, columns);
     if !stops {
-        return lines;
+        // Names are shorter than identifiers; where the packet stops, the sentence is shown as it is.
+        return hang(&first, &rest, &label::with_names(seen, &hop.detail), Tone::Dim, columns);
     }
+    let mut lines = hang(&first, &rest, &hop.detail, Tone::Strong, columns);
     for evidence in &hop.evidence {
         let source = Line::of("      ", Tone::Dim);
         lines.extend(hang(&source, &source, &evidence.source, Tone::Dim, columns));

@@ -104,6 +104,32 @@ pub fn name_of(resource: Resource<'_>) -> &str {
     }
 }
 
+/// A sentence with names instead of identifiers, where there are names. `i-… (Web)` becomes `Web`.
+pub fn with_names(seen: &Seen, text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        if words.last().is_some_and(|last| word.strip_prefix('(').and_then(|w| w.strip_suffix(')')) == Some(last)) {
+            continue;
+        }
+        let id = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let named = Kind::of_id(id).and_then(|kind| seen.resource(kind, id)).map(|found| match found {
+            // An interface without a name is known by what it is attached to.
+            Resource::NetworkInterface(interface) if interface.tags.name().is_none() => {
+                let holder = interface.instance_id().map(|id| id.as_str());
+                let name = holder.and_then(|id| seen.resource(Kind::Instance, id)).map(name_of);
+                let device = interface.attachment.as_ref().map_or(0, |a| a.device_index);
+                name.map_or_else(|| id.to_owned(), |name| format!("{name} #{device}"))
+            }
+            other => name_of(other).to_owned(),
+        });
+        words.push(match named {
+            Some(name) => word.replacen(id, &name, 1),
+            None => word.to_owned(),
+        });
+    }
+    words.join(" ")
+}
+
 /// The name, and behind it the identifier where that says more.
 fn named(resource: Resource<'_>, symbol: Option<(&'static str, Tone)>) -> Label {
     Label::new(symbol).with(name_of(resource), Tone::Strong)
@@ -305,7 +331,7 @@ fn route(network: &Network, route: &Route) -> Label {
     let blackhole = route.state == RouteState::Blackhole;
     let target = target_name(network, &route.target);
     let id = route.target.to_string();
-    Label::new(Some(if blackhole { ("✗", Tone::Bad) } else { ("→", Tone::Dim) }))
+    Label::new(Some(if blackhole { ("✗", Tone::Bad) } else { ("·", Tone::Dim) }))
         .with(route.destination.to_string(), Tone::Text)
         .with(format!("→ {target}"), if blackhole { Tone::Bad } else { Tone::Text })
         .with(if blackhole { "blackhole" } else { "" }, Tone::Bad)

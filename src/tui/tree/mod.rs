@@ -55,6 +55,25 @@ impl Kind {
         }
     }
 
+    /// The kind that an identifier belongs to, by its prefix.
+    pub fn of_id(id: &str) -> Option<Self> {
+        const PREFIXES: [(&str, Kind); 12] = [
+            ("vpc-", Kind::Vpc),
+            ("subnet-", Kind::Subnet),
+            ("i-", Kind::Instance),
+            ("rtb-", Kind::RouteTable),
+            ("igw-", Kind::InternetGateway),
+            ("eigw-", Kind::EgressOnlyInternetGateway),
+            ("nat-", Kind::NatGateway),
+            ("eni-", Kind::NetworkInterface),
+            ("sg-", Kind::SecurityGroup),
+            ("acl-", Kind::NetworkAcl),
+            ("vpce-", Kind::VpcEndpoint),
+            ("eipalloc-", Kind::Address),
+        ];
+        PREFIXES.iter().find(|(prefix, _)| id.starts_with(prefix)).map(|(_, kind)| *kind)
+    }
+
     /// The heading of a group of them.
     pub fn heading(self) -> &'static str {
         match self {

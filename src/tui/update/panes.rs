@@ -70,7 +70,9 @@ pub(super) fn page(model: &mut Model, direction: isize) {
     let layout = model.layout();
     let rows = match model.focus {
         Focus::Tree => layout.tree_height(),
-        Focus::Pane if model.pane == Pane::Steps => layout.steps_rows().0,
+        Focus::Pane if model.pane == Pane::Steps => {
+            layout.steps_rows(model.session().map_or(0, |session| session.plan.steps.len())).0
+        }
         Focus::Pane if model.pane == Pane::Detail => layout.pane_size().1,
         Focus::Pane => layout.table_rows(),
     };
@@ -93,8 +95,8 @@ pub(super) fn keep_in_view(model: &mut Model, layout: &Layout) {
         let lines = detail::lines(model, columns).len();
         model.detail.scroll = model.detail.scroll.min(lines.saturating_sub(rows));
     }
-    let (list, _) = layout.steps_rows();
     if let Some(session) = model.session_mut() {
+        let (list, _) = layout.steps_rows(session.plan.steps.len());
         session.top = scrolled(session.top, session.cursor, list, session.plan.steps.len());
     }
     model.checks.cursor = model.checks.cursor.min(model.checks.rows.len().saturating_sub(1));

@@ -23,6 +23,7 @@ struct Columns {
     expected: bool,
     latency: bool,
     instance_id: bool,
+    reason: bool,
 }
 
 impl Columns {
@@ -33,6 +34,7 @@ impl Columns {
             expected: width >= 84,
             latency: width >= 68,
             instance_id: width >= 112,
+            reason: width >= 78,
         }
     }
 }
@@ -113,7 +115,9 @@ fn titles(columns: &Columns) -> Line {
     if columns.instance_id {
         text.push_str(&pad("id", 21));
     }
-    text.push_str("reason");
+    if columns.reason {
+        text.push_str("reason");
+    }
     Line::of(text, Tone::Dim)
 }
 
@@ -142,7 +146,7 @@ fn row(model: &Model, row: &CheckRow, columns: &Columns) -> Line {
     if columns.instance_id {
         line = line.and(pad(id, 21), Tone::Dim);
     }
-    line.and(short_reason(result), Tone::Dim)
+    if columns.reason { line.and(short_reason(result), Tone::Dim) } else { line }
 }
 
 fn short_reason(result: &EgressResult) -> String {

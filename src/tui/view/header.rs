@@ -69,9 +69,9 @@ fn identity(model: &Model) -> Line {
         (None, None) => line.and("…", Tone::Dim),
     };
     line = line.and("  region ", Tone::Dim).and(&identity.region, Tone::Strong);
+    line = line.and("  VPC ", Tone::Dim).and(vpc(model), Tone::Text);
     let profile = identity.profile.as_deref().unwrap_or("default chain");
-    line = line.and("  profile ", Tone::Dim).and(profile, Tone::Text);
-    line.and("  VPC ", Tone::Dim).and(vpc(model), Tone::Text)
+    line.and("  profile ", Tone::Dim).and(profile, Tone::Text)
 }
 
 /// The VPC that the console was started for, or the only one, or how many.
@@ -87,7 +87,9 @@ fn vpc(model: &Model) -> String {
     };
     match one {
         Some(id) => match seen.resource(Kind::Vpc, id).and_then(|r| r.tags().name()) {
-            Some(name) => format!("{name} {id}"),
+            // Where there is room, the identifier as well.
+            Some(name) if model.size.0 >= 110 => format!("{name} {id}"),
+            Some(name) => name.to_owned(),
             None => id.to_owned(),
         },
         None => format!("{} in the region", vpcs.len()),

@@ -20,14 +20,9 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     let heading = if failed > 0 { heading.and(format!("  {failed} not answered well"), Tone::Warn) } else { heading };
     let following = if log.cursor.is_none() { "  following" } else { "" };
     painter.line(area.x, area.y, area.width, &heading.and(following, Tone::Dim));
-    let titles = format!(
-        "{}{}{}{}{}outcome",
-        pad("#", 6),
-        pad("time", 10),
-        pad("operation", 34),
-        pad("took", 9),
-        pad("tries", 6)
-    );
+    let wide = area.width >= 90;
+    let time = if wide { pad("time", 10) } else { String::new() };
+    let titles = format!("{}{time}{}{}{}outcome", pad("#", 6), pad("operation", 34), pad("took", 8), pad("tries", 6));
     painter.line(area.x, area.y + 1, area.width, &Line::of(titles, Tone::Dim));
     let rows = model.layout().table_rows();
     let at = log.at();
@@ -35,7 +30,7 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     let focused = model.focus == Focus::Pane;
     for (y, (index, call)) in (area.y + 2..area.bottom()).zip(log.calls.iter().enumerate().skip(top).take(rows)) {
         let over = if index == at { painter.selection(area.x, y, area.width, focused) } else { Style::new() };
-        painter.styled(area.x, y, area.width, &row(call), over);
+        painter.styled(area.x, y, area.width, &row(call, wide), over);
     }
     let foot = u16::try_from(Layout::FOOT).unwrap_or(0);
     if let Some(call) = log.calls.get(at) {
@@ -46,7 +41,7 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     }
 }
 
-fn row(call: &ApiCall) -> Line {
+fn row(call: &ApiCall, wide: bool) -> Line {
     let (outcome, tone) = match &call.outcome {
         CallOutcome::Ok => ("✓".to_owned(), Tone::Ok),
         CallOutcome::Error { code, .. } => (format!("✗ {code}"), Tone::Bad),
@@ -55,10 +50,10 @@ fn row(call: &ApiCall) -> Line {
     };
     let tries = if call.attempts > 1 { Tone::Warn } else { Tone::Dim };
     Line::of(pad(&call.number.to_string(), 6), Tone::Dim)
-        .and(pad(&call.started_at.strftime("%H:%M:%S").to_string(), 10), Tone::Dim)
+        .and(if wide { pad(&call.started_at.strftime("%H:%M:%S").to_string(), 10) } else { String::new() }, Tone::Dim)
         .and(pad(&format!("{}:{}", call.service, call.operation), 33), Tone::Text)
         .and(" ", Tone::Text)
-        .and(pad(&age::latency(call.latency_ms), 9), Tone::Text)
+        .and(pad(&age::latency(call.latency_ms), 8), Tone::Text)
         .and(pad(&call.attempts.to_string(), 6), tries)
         .and(outcome, tone)
 }

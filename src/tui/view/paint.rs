@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use crate::tui::theme::{Theme, Tone};
@@ -61,7 +61,9 @@ impl<'a> Painter<'a> {
                 break;
             }
             let fitted = fit(text, room);
-            let style = self.theme.style(*tone).patch(over);
+            // Colours of single pieces would make a patchwork of a reversed row.
+            let whole_row = over.add_modifier.contains(Modifier::REVERSED);
+            let style = if whole_row { over } else { self.theme.style(*tone).patch(over) };
             let (next, _) = self.buffer.set_stringn(at, y, fitted.as_ref(), room, style);
             room = room.saturating_sub(usize::from(next - at));
             at = next;

@@ -68,7 +68,7 @@ fn ready(model: &Model, session: &Session, area: Rect, painter: &mut Painter<'_>
         painter.line(area.x, area.y + 2, area.width, &line);
         return;
     }
-    let (list, rest) = model.layout().steps_rows();
+    let (list, rest) = model.layout().steps_rows(session.plan.steps.len());
     let focused = model.focus == Focus::Pane;
     let next = session.next();
     let window = session.plan.steps.iter().zip(&session.progress).enumerate().skip(session.top).take(list);
@@ -90,7 +90,7 @@ fn ready(model: &Model, session: &Session, area: Rect, painter: &mut Painter<'_>
     {
         let number = format!(" {} of {} ", session.cursor + 1, session.plan.steps.len());
         painter.rule(area.x, y, area.width, &Line::of(number, Tone::Dim));
-        painter.lines(below, &selected(session, step, progress, usize::from(area.width)));
+        painter.lines(below, &selected(session, step, progress, (usize::from(area.width), rest)));
     }
 }
 
@@ -168,9 +168,11 @@ fn time(model: &Model, progress: &StepProgress) -> Line {
 }
 
 /// The selected step: why, what went wrong, the call, the command; with the plan's notes after the first step.
-fn selected(session: &Session, step: &Step, progress: &StepProgress, columns: usize) -> Vec<Line> {
+fn selected(session: &Session, step: &Step, progress: &StepProgress, (columns, rows): (usize, usize)) -> Vec<Line> {
     let blank = Line::blank();
-    let mut lines = hang(&blank, &blank, &step.title, Tone::Strong, columns);
+    // The list has the title, too: where there is little room, that must do.
+    let title = if rows < 9 { Vec::new() } else { hang(&blank, &blank, &step.title, Tone::Strong, columns) };
+    let mut lines = title;
     if let NodeState::Failed(error) | NodeState::UndoFailed(error) = &progress.state {
         lines.extend(hang(&Line::of("✗ ", Tone::Bad), &Line::of("  ", Tone::Bad), error, Tone::Bad, columns));
         if let Some(next) = &progress.next_move {
@@ -180,8 +182,13 @@ fn selected(session: &Session, step: &Step, progress: &StepProgress, columns: us
     if let Some(RunEnd::Broken(failure)) = &session.end {
         lines.extend(self::failure(failure, columns));
     }
+    if let Some(says) = &progress.says {
+        lines.extend(hang(&Line::of("◐ ", Tone::Busy), &Line::of("  ", Tone::Busy), says, Tone::Busy, columns));
+    }
     lines.extend(hang(&blank, &blank, &step.reason, Tone::Text, columns));
-    lines.push(Line::blank());
+    if rows >= 9 {
+        lines.push(Line::blank());
+    }
     let call = Line::of("call  ", Tone::Dim).and(format!("{}:{}", step.service(), step.operation()), Tone::Accent);
     lines.push(match &progress.made {
         Some(made) => call.and(format!("  → {made}"), Tone::Ok),

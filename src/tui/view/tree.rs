@@ -49,7 +49,8 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         } else {
             Style::new()
         };
-        let room = painter.line_right(inside.x, y, inside.width.saturating_sub(1), &verdict(model, node), over);
+        let room =
+            painter.line_right(inside.x, y, inside.width.saturating_sub(1), &verdict(model, node, area.width), over);
         let room = room.min(inside.width.saturating_sub(1));
         painter.styled(inside.x, y, room, &row(model, seen, at, node), over);
     }
@@ -114,16 +115,21 @@ fn row(model: &Model, seen: &Seen, at: usize, node: &Node) -> Line {
 }
 
 /// The egress verdict at the right edge of an instance's row.
-fn verdict(model: &Model, node: &Node) -> Line {
+fn verdict(model: &Model, node: &Node, columns: u16) -> Line {
     let What::Resource(Kind::Instance, id) = &node.what else { return Line::blank() };
     match model.checks.result_of(&InstanceId::new(id.as_ref())) {
         None => Line::blank(),
         Some(row) => match &row.result {
             None => Line::of(age::spinner(model.now), Tone::Busy),
-            Some(result) => Line::of(
-                format!("{} {}", result.verdict.symbol(), result.verdict.label()),
-                verdict_tone(result.verdict),
-            ),
+            Some(result) => {
+                let line = Line::of(result.verdict.symbol(), verdict_tone(result.verdict));
+                // Where names would be cut for it, the symbol has to do.
+                if columns < 46 {
+                    line
+                } else {
+                    line.and(format!(" {}", result.verdict.label()), verdict_tone(result.verdict))
+                }
+            }
         },
     }
 }

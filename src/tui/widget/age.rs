@@ -33,11 +33,11 @@ pub fn latency(milliseconds: u64) -> String {
     }
 }
 
-/// One frame of a spinner, ten a second.
+/// One frame of a spinner. Characters that every terminal font has.
 pub fn spinner(now: Timestamp) -> &'static str {
-    const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-    let at = usize::try_from(now.as_millisecond().rem_euclid(1_000) / 100).unwrap_or(0);
-    FRAMES.get(at).copied().unwrap_or("⠋")
+    const FRAMES: [&str; 4] = ["◐", "◓", "◑", "◒"];
+    let at = usize::try_from(now.as_millisecond().rem_euclid(800) / 200).unwrap_or(0);
+    FRAMES.get(at).copied().unwrap_or("◐")
 }
 
 #[cfg(test)]
