@@ -195,7 +195,7 @@ impl Intercept for Recorder {
             number: 0,
             started_at: begun.map_or_else(Timestamp::now, |begun| begun.started_at),
             latency_ms: begun.map_or(0, |begun| u64::try_from(begun.at.elapsed().as_millis()).unwrap_or(u64::MAX)),
-            attempts: cfg.load::<RequestAttempts>().map_or(0, |attempts| attempts.attempts()),
+            attempts: cfg.load::<RequestAttempts>().map_or(0, RequestAttempts::attempts),
             service,
             operation,
             outcome,

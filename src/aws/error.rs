@@ -43,8 +43,8 @@ pub enum Kind {
     DryRunOk,
     /// The endpoint does not have this operation.
     NotImplemented,
-    /// Nobody answered at `endpoint`.
-    NoAnswer { endpoint: String, reason: String },
+    /// Nobody answered at `endpoint`; why is the error's message.
+    NoAnswer { endpoint: String },
     /// No answer in time.
     TimedOut { after: Option<Duration> },
     /// An answer that is not AWS's.
@@ -73,7 +73,7 @@ pub struct Error {
     pub code: Option<String>,
     /// AWS's message, or ours.
     pub message: String,
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
 }
 
 impl StdError for Error {}
@@ -84,7 +84,7 @@ impl std::fmt::Display for Error {
             write!(f, "{}: ", self.operation)?;
         }
         match &self.kind {
-            Kind::NoAnswer { endpoint, reason } => write!(f, "no answer from {endpoint}: {reason}")?,
+            Kind::NoAnswer { endpoint } => write!(f, "no answer from {endpoint}: {}", self.message)?,
             Kind::TimedOut { after: Some(after) } => write!(f, "no answer within {} s", after.as_secs_f32())?,
             Kind::TimedOut { after: None } => f.write_str("no answer in time")?,
             Kind::BadAnswer => write!(f, "the answer is not AWS's: {}", self.message)?,
@@ -136,25 +136,24 @@ impl Error {
     }
 
     /// Reads what the SDK returned. `endpoint` is where the call went, for messages.
-    pub fn from_sdk<E>(operation: &'static str, endpoint: &str, error: SdkError<E, HttpResponse>) -> Self
+    pub fn from_sdk<E>(operation: &'static str, endpoint: &str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let request_id = error.request_id().map(str::to_owned);
+        let request_id = error.request_id().map(Box::from);
         if let Some(code) = error.code() {
             let mut found = Self::of_code(operation, code, error.message().unwrap_or_default());
             found.request_id = request_id;
             return found;
         }
-        let (kind, message) = match &error {
+        let (kind, message) = match error {
             SdkError::TimeoutError(_) => (Kind::TimedOut { after: None }, String::new()),
             SdkError::ResponseError(context) => bad_answer(context.raw()),
             SdkError::ServiceError(context) => bad_answer(context.raw()),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                let reason = "the connection timed out".to_owned();
-                (Kind::NoAnswer { endpoint: endpoint.to_owned(), reason }, String::new())
+                (Kind::NoAnswer { endpoint: endpoint.to_owned() }, "the connection timed out".to_owned())
             }
-            _ => from_chain(endpoint, &error),
+            _ => from_chain(endpoint, error),
         };
         Self { kind, operation, code: None, message, request_id }
     }
@@ -347,11 +346,11 @@ fn from_chain(endpoint: &str, error: &(dyn StdError + 'static)) -> (Kind, String
                 io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
                 _ => error.to_string(),
             };
-            return (Kind::NoAnswer { endpoint: endpoint.to_owned(), reason }, String::new());
+            return (Kind::NoAnswer { endpoint: endpoint.to_owned() }, reason);
         }
     }
     let reason = chain(error).last().map(ToString::to_string).unwrap_or_default();
-    (Kind::NoAnswer { endpoint: endpoint.to_owned(), reason }, String::new())
+    (Kind::NoAnswer { endpoint: endpoint.to_owned() }, reason)
 }
 
 /// Tells absent credentials from those that have run out.

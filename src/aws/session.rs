@@ -147,7 +147,7 @@ impl Session {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let endpoint = self.0.endpoint.clone();
-        move |error| Error::from_sdk(operation, &endpoint, error)
+        move |error| Error::from_sdk(operation, &endpoint, &error)
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn find(context: Context<'_>) -> Result<Option<Output>, Error> 
             let gateway = first(ask!("DescribeInternetGateways", request)?.internet_gateways);
             let attachments = gateway.and_then(|gateway| gateway.attachments).unwrap_or_default();
             let here = attachments.iter().any(|a| {
-                let state = a.state.as_ref().map(|state| state.as_str());
+                let state = a.state.as_ref().map(sdk::AttachmentStatus::as_str);
                 a.vpc_id.as_deref() == Some(vpc_id.as_str()) && matches!(state, Some("available" | "attached"))
             });
             Ok(here.then_some(Output::None))
@@ -153,7 +153,7 @@ pub(super) async fn find(context: Context<'_>) -> Result<Option<Output>, Error> 
             let instance = instance.resolve(outputs)?;
             let interface = interface_by_id(context, network_interface.resolve(outputs)?.as_str()).await?;
             let attachment = interface.and_then(|interface| interface.attachment).filter(|attachment| {
-                let status = attachment.status.as_ref().map(|status| status.as_str());
+                let status = attachment.status.as_ref().map(sdk::AttachmentStatus::as_str);
                 attachment.instance_id.as_deref() == Some(instance.as_str())
                     && matches!(status, Some("attached" | "attaching"))
             });

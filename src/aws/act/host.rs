@@ -50,7 +50,7 @@ async fn online(context: Context<'_>, instance_id: &InstanceId) -> Result<(), Er
         let request = context.session.ssm().describe_instance_information().filters(filter);
         let answer = request.send().await.map_err(context.session.on(OPERATION))?;
         let managed = answer.instance_information_list.unwrap_or_default().into_iter().next();
-        Ok(match managed.and_then(|managed| managed.ping_status).as_ref().map(|status| status.as_str()) {
+        Ok(match managed.and_then(|managed| managed.ping_status).as_ref().map(aws_sdk_ssm::types::PingStatus::as_str) {
             Some("Online") => Look::There,
             Some(status) => Look::Yet(status.to_owned()),
             None => Look::Yet("not registered yet".to_owned()),

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use aws_sdk_ec2::types as sdk;
+
 use super::Context;
 use super::find::interface_by_id;
 use crate::aws::error::{Error, Kind};
@@ -76,20 +78,17 @@ pub(super) async fn settle(context: Context<'_>, output: Output) -> Result<Outpu
         Some("available") | None => Look::There,
         Some(state) => Look::Yet(state.to_owned()),
     };
+    let vpc_state = |vpc: sdk::Vpc| available(vpc.state.as_ref().map(sdk::VpcState::as_str));
     match &output {
-        Output::Vpc(id) => visible!(
-            "DescribeVpcs",
-            id.as_str(),
-            ec2.describe_vpcs().vpc_ids(id.as_str()),
-            vpcs,
-            |vpc: aws_sdk_ec2::types::Vpc| available(vpc.state.as_ref().map(|s| s.as_str()))
-        ),
+        Output::Vpc(id) => {
+            visible!("DescribeVpcs", id.as_str(), ec2.describe_vpcs().vpc_ids(id.as_str()), vpcs, vpc_state);
+        }
         Output::Subnet(id) => visible!(
             "DescribeSubnets",
             id.as_str(),
             ec2.describe_subnets().subnet_ids(id.as_str()),
             subnets,
-            |subnet: aws_sdk_ec2::types::Subnet| available(subnet.state.as_ref().map(|s| s.as_str()))
+            |subnet: sdk::Subnet| available(subnet.state.as_ref().map(sdk::SubnetState::as_str))
         ),
         Output::RouteTable(id) => visible!(
             "DescribeRouteTables",
@@ -178,7 +177,7 @@ pub(super) async fn instance_terminated(context: Context<'_>, id: &InstanceId) -
 async fn interface_visible(context: Context<'_>, id: &NetworkInterfaceId) -> Result<(), Error> {
     until(context, id.as_str(), Duration::from_secs(120), || async {
         let interface = interface_by_id(context, id.as_str()).await?;
-        Ok(match interface.and_then(|interface| interface.status).as_ref().map(|status| status.as_str()) {
+        Ok(match interface.and_then(|interface| interface.status).as_ref().map(sdk::NetworkInterfaceStatus::as_str) {
             None => Look::Yet("not visible yet".to_owned()),
             Some("pending") => Look::Yet("pending".to_owned()),
             // One that was made earlier may be attached by now.
@@ -191,7 +190,7 @@ async fn interface_visible(context: Context<'_>, id: &NetworkInterfaceId) -> Res
 async fn interface_attached(context: Context<'_>, id: &NetworkInterfaceId) -> Result<(), Error> {
     until(context, id.as_str(), Duration::from_secs(120), || async {
         let attachment = interface_by_id(context, id.as_str()).await?.and_then(|interface| interface.attachment);
-        Ok(match attachment.and_then(|a| a.status).as_ref().map(|status| status.as_str()) {
+        Ok(match attachment.and_then(|a| a.status).as_ref().map(sdk::AttachmentStatus::as_str) {
             Some("attached") => Look::There,
             Some(state) => Look::Yet(state.to_owned()),
             None => Look::Yet("not attached yet".to_owned()),
@@ -205,7 +204,7 @@ pub(super) async fn interface_detached(context: Context<'_>, id: &NetworkInterfa
     until(context, id.as_str(), Duration::from_secs(120), || async {
         match interface_by_id(context, id.as_str()).await {
             Ok(None) => Ok(Look::There),
-            Ok(Some(interface)) => Ok(match interface.status.as_ref().map(|status| status.as_str()) {
+            Ok(Some(interface)) => Ok(match interface.status.as_ref().map(sdk::NetworkInterfaceStatus::as_str) {
                 Some("available") => Look::There,
                 state => Look::Yet(state.unwrap_or("in an unknown state").to_owned()),
             }),

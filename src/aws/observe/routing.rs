@@ -58,6 +58,9 @@ fn route(route: sdk::Route, id: &str) -> Result<Route, Missing> {
     Ok(Route { destination, target: target(route, id)?, state, origin })
 }
 
+/// Makes a target of its identifier.
+type Named = fn(String) -> RouteTarget;
+
 /// The one target of a route. AWS fills in interface and instance together; a blackhole may have lost its target.
 fn target(route: sdk::Route, id: &str) -> Result<RouteTarget, Missing> {
     let gateway = route.gateway_id.filter(|gateway| !gateway.is_empty());
@@ -87,7 +90,7 @@ fn target(route: sdk::Route, id: &str) -> Result<RouteTarget, Missing> {
     if let Some(gateway) = route.nat_gateway_id {
         return Ok(RouteTarget::NatGateway(NatGatewayId::new(gateway)));
     }
-    let others: [(Option<String>, fn(String) -> RouteTarget); 6] = [
+    let others: [(Option<String>, Named); 6] = [
         (route.transit_gateway_id, RouteTarget::TransitGateway),
         (route.vpc_peering_connection_id, RouteTarget::VpcPeeringConnection),
         (route.local_gateway_id, RouteTarget::LocalGateway),
