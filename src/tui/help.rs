@@ -27,7 +27,8 @@ const LEGEND: [(&str, Tone, &str); 13] = [
 
 /// Columns and rows of the help's frame for a terminal of this size.
 pub fn frame((columns, rows): (u16, u16)) -> (u16, u16) {
-    (columns.saturating_sub(4).min(132), rows.saturating_sub(2))
+    // Below the header and above the hints, which stay.
+    (columns.min(132), rows.saturating_sub(3))
 }
 
 /// All lines for a frame of `columns` inside: two columns of blocks where there is room.

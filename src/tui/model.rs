@@ -55,6 +55,8 @@ pub struct Model {
     pub identity_failure: Option<Failure>,
     pub sight: Sight,
     pub refresh: Refresh,
+    /// When an observation was last asked for, answered or not.
+    pub asked_at: Timestamp,
     pub pace: Pace,
     pub tree: Tree,
     pub focus: Focus,
@@ -393,6 +395,7 @@ impl Model {
             identity_failure: None,
             sight: Sight::Waiting { since: now },
             refresh: Refresh::Idle,
+            asked_at: now,
             pace: Pace::Live,
             tree: Tree::default(),
             focus: Focus::Tree,

@@ -78,6 +78,11 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line> {
     }
 }
 
+/// The line where the way out begins: 0 when there is none.
+pub fn way_at(lines: &[Line]) -> usize {
+    lines.iter().position(|line| line.text().starts_with(way::HEADING)).unwrap_or(0)
+}
+
 fn title(resource: Resource<'_>) -> Line {
     let name = label::name_of(resource);
     let line = Line::of(name, Tone::Strong);

@@ -11,13 +11,15 @@ use crate::tui::widget::age;
 use crate::tui::widget::line::{Line, hang};
 use crate::tui::widget::text::pad;
 
+/// How the section is headed.
+pub(super) const HEADING: &str = "Way out";
 /// Columns of the components' names.
 const COMPONENTS: usize = 18;
 
 /// The section: a verdict, the hops, and the evidence of the one that stops the packet.
 pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    let heading = Line::of("Way out", Tone::Heading);
+    let heading = Line::of(HEADING, Tone::Heading);
     let way = model.ways.get(id);
     let asking = way.and_then(|way| way.asking).map(|(_, depth)| match depth {
         WalkDepth::Known => String::new(),

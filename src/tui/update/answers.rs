@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{ApiCall, Identity, InstanceId, Network};
 use crate::reach::Trace;
+use crate::tui::detail;
 use crate::tui::effect::{Effect, Generation, WalkDepth};
 use crate::tui::message::Failure;
 use crate::tui::model::{LOG_LIMIT, Model, Pace, Pane, Picture, Refresh, Sight};
@@ -19,6 +20,7 @@ pub(super) fn refresh(model: &mut Model, by_hand: bool, effects: &mut Vec<Effect
         return;
     }
     let generation = model.ask();
+    model.asked_at = model.now;
     model.refresh = Refresh::Asking { generation, since: model.now, by_hand };
     effects.push(Effect::Observe { generation });
 }
@@ -116,6 +118,7 @@ pub(super) fn walked(model: &mut Model, generation: Generation, id: &InstanceId,
     if way.asking.is_none_or(|(asked, _)| asked != generation) {
         return;
     }
+    let asked_hosts = matches!(way.asking, Some((_, WalkDepth::AskHosts)));
     way.asking = None;
     match result {
         Ok(trace) => {
@@ -123,6 +126,13 @@ pub(super) fn walked(model: &mut Model, generation: Generation, id: &InstanceId,
             way.failure = None;
         }
         Err(failure) => way.failure = Some(failure),
+    }
+    // Who pressed the key wants to see the way: where not everything fits, it comes to the top.
+    let is_selected =
+        matches!(&model.detail.of, Some(What::Resource(Kind::Instance, of)) if of.as_ref() == id.as_str());
+    if asked_hosts && is_selected {
+        let (columns, _) = model.layout().pane_size();
+        model.detail.scroll = detail::way_at(&detail::lines(model, columns));
     }
 }
 

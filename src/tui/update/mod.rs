@@ -75,13 +75,8 @@ fn tick(model: &mut Model, now: jiff::Timestamp, effects: &mut Vec<Effect>) {
         model.dirty = true;
     }
     let every = model.settings.refresh_every_s;
-    let due = match &model.sight {
-        Sight::Seen(picture) => {
-            every > 0 && now.duration_since(picture.at).as_secs() >= every && model.pace == Pace::Live
-        }
-        Sight::Blind { .. } => every > 0 && now.as_second() % every.max(1) == 0,
-        Sight::Waiting { .. } => false,
-    };
+    // Counted from the question, so that one that fails at once is not asked again at once.
+    let due = every > 0 && now.duration_since(model.asked_at).as_secs() >= every && model.pace == Pace::Live;
     if due && model.refresh == Refresh::Idle {
         answers::refresh(model, false, effects);
     }

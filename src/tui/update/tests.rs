@@ -352,6 +352,15 @@ fn narrow_terminals_switch_between_tree_and_pane() {
 }
 
 #[test]
+fn a_refresh_that_fails_is_not_repeated_before_its_time() {
+    let mut model = wide();
+    let [Effect::Observe { generation }] = update(&mut model, Message::Tick { now: at(20) })[..] else { panic!() };
+    update(&mut model, Message::Observed { generation, result: Err(Failure::new("observe", "denied")) });
+    assert!(update(&mut model, Message::Tick { now: at(21) }).is_empty());
+    assert!(!update(&mut model, Message::Tick { now: at(36) }).is_empty());
+}
+
+#[test]
 fn a_failed_refresh_keeps_what_was_seen() {
     let mut model = wide();
     let [Effect::Observe { generation }] = press(&mut model, "r")[..] else { panic!() };

@@ -32,9 +32,9 @@ impl Columns {
             name: if width >= 90 { 24 } else { 19 },
             private_ip: width >= 60,
             expected: width >= 84,
-            latency: width >= 68,
-            instance_id: width >= 112,
-            reason: width >= 78,
+            latency: width >= 78,
+            instance_id: width >= 150,
+            reason: width >= 108,
         }
     }
 }

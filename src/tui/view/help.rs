@@ -13,7 +13,7 @@ pub(super) fn draw(model: &Model, scroll: usize, area: Rect, painter: &mut Paint
     let (columns, rows) = help::frame((area.width, area.height));
     let frame = Rect {
         x: area.x + area.width.saturating_sub(columns) / 2,
-        y: area.y + area.height.saturating_sub(rows) / 2,
+        y: area.y + 2.min(area.height.saturating_sub(rows)),
         width: columns,
         height: rows,
     };

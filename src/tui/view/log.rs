@@ -17,7 +17,7 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     let log = &model.log;
     let failed = log.calls.iter().filter(|call| call.outcome != CallOutcome::Ok).count();
     let heading = Line::of(format!("{} calls", log.calls.len()), Tone::Strong);
-    let heading = if failed > 0 { heading.and(format!("  {failed} not answered well"), Tone::Warn) } else { heading };
+    let heading = if failed > 0 { heading.and(format!("  {failed} failed or refused"), Tone::Warn) } else { heading };
     let following = if log.cursor.is_none() { "  following" } else { "" };
     painter.line(area.x, area.y, area.width, &heading.and(following, Tone::Dim));
     let wide = area.width >= 90;

@@ -257,7 +257,10 @@ fn the_world_and_the_verdicts_have_their_colours() {
         ("light", Color::Rgb(0x0f, 0x7b, 0x85), Color::Rgb(0xc2, 0x1f, 0x2f)),
         ("ansi16", Color::Cyan, Color::Red),
     ] {
-        let buffer = buffer(&with_checks((120, 40)), &theme(name));
+        let mut model = with_checks((120, 40));
+        // Off the row that is looked at: a selected row has the selection's style.
+        press(&mut model, "g");
+        let buffer = buffer(&model, &theme(name));
         assert_eq!(cell(&buffer, "SANDBOX").bg, sandbox, "{name}");
         assert_eq!(cell(&buffer, "✗ no egress").fg, bad, "{name}");
     }
