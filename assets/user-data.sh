@@ -1,97 +1,116 @@
 #!/bin/bash
-# Turns this host into a NAT instance, at every boot. Works on Amazon Linux 2023 and Amazon Linux 2.
-# How many network interfaces it must have: 2 with an inner one in the private subnet, 1 without.
-NATDECK_INTERFACES=2
+# Makes this host a NAT at boot, and again at every later boot: forwards what private instances send and masquerades
+# it behind the interface that leads out. Amazon Linux 2023 and 2. Ends with an error unless the host masquerades.
 set -euo pipefail
 
-say() { echo "natdeck: $*"; }
+# 2: a second interface (device number 1) is attached after the start and is waited for. 1: there is only one.
+NATDECK_INTERFACES=2
 
-# Amazon Linux 2023 comes without iptables. Weak dependencies are left out, since dnf on 512 MiB is killed when it
-# wants too much; the network may need a moment after boot, hence the tries.
-install_iptables() {
-  local try
-  for try in 1 2 3 4 5 6; do
-    command -v iptables >/dev/null && return 0
-    if command -v dnf >/dev/null; then
-      dnf -y -q --setopt=install_weak_deps=False install iptables-nft && continue
-    else
-      yum -y -q install iptables && continue
-    fi
-    say "installing iptables failed, try $try"
-    sleep $((try * 5))
-  done
-  command -v iptables >/dev/null
-}
-
-install_iptables || { say "iptables cannot be installed: is there a way out to the package repository?"; exit 1; }
-
-# The part that runs at every boot, since neither rules nor sysctls set by hand survive one.
 mkdir -p /usr/local/sbin /etc/sysctl.d /etc/systemd/system
-cat > /usr/local/sbin/natdeck-nat <<'SCRIPT'
+
+cat > /usr/local/sbin/natdeck-nat << 'SCRIPT'
 #!/bin/bash
 set -euo pipefail
-interfaces=${1:-1}
+interfaces=$1
 
-say() { echo "natdeck: $*"; }
-
-# The metadata service knows which interface has which device number; names (eth1, ens6) depend on the system.
-metadata() {
-  local token
-  token=$(curl -sf -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
-  curl -sf -m 2 -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/$1"
+fail() {
+  echo "natdeck: $*" >&2
+  exit 1
 }
 
-# Prints the name of the interface with this device number, once it is there and has an address.
-interface() {
-  local mac name
+# AL2023 requires IMDSv2: every question carries a token.
+metadata() {
+  curl -sSf -m 5 -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/$1"
+}
+
+# The kernel's name of the interface with this device number: eth0 on AL2, ens5 on AL2023, others elsewhere. The
+# metadata service knows the number by MAC address; AL2023 gives the interface an alternative name as well.
+device() {
+  local mac path line
   for mac in $(metadata network/interfaces/macs/ || true); do
     mac=${mac%/}
-    [ "$(metadata "network/interfaces/macs/$mac/device-number" || true)" = "$1" ] || continue
-    name=$(ip -o link show | grep -i "$mac" | head -n 1 | cut -d: -f2 | tr -d ' ')
-    name=${name%%@*}
-    [ -n "$name" ] && ip -o -4 addr show dev "$name" | grep -q inet && echo "$name" && return 0
+    if [ "$(metadata "network/interfaces/macs/$mac/device-number" || true)" = "$1" ]; then
+      for path in /sys/class/net/*; do
+        if [ "$(cat "$path/address")" = "$mac" ]; then
+          basename "$path"
+          return 0
+        fi
+      done
+    fi
   done
-  return 1
+  # "3: ens6@...: <BROADCAST,...": the second field.
+  if line=$(ip -o link show "device-number-$1" 2> /dev/null) && [ -n "$line" ]; then
+    line=${line#*: }
+    line=${line%%:*}
+    echo "${line%%@*}"
+    return 0
+  fi
+  # Without either, the default route tells the way out. The way in cannot be guessed.
+  line=$(ip -4 route show default)
+  if [ "$1" = 0 ] && [ "$line" != "${line#*dev }" ]; then
+    line=${line#*dev }
+    echo "${line%% *}"
+  fi
 }
 
-# The second interface is attached after the launch: wait for it, five minutes at most.
-wait_for() {
-  local waited=0 name
-  until name=$(interface "$1"); do
-    [ "$waited" -lt 300 ] || { say "interface $1 did not appear within 300 s"; return 1; }
+# Waits up to five minutes: the second interface is attached while the host boots.
+wait_for_device() {
+  local name
+  for _ in $(seq 1 150); do
+    token=$(curl -sSf -m 5 -X PUT http://169.254.169.254/latest/api/token \
+      -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' || true)
+    name=$(device "$1" || true)
+    if [ -n "$name" ] && [ -n "$(ip -4 -o addr show dev "$name")" ]; then
+      echo "$name"
+      return 0
+    fi
     sleep 2
-    waited=$((waited + 2))
   done
-  echo "$name"
+  fail "no interface with device number $1 and an address appeared within five minutes"
 }
 
-# -C asks whether the rule is there, so that running this again adds nothing.
+# Adds a rule unless it is there already, so that every boot may run this.
 rule() {
-  local table=$1 chain=$2
-  shift 2
-  iptables -t "$table" -C "$chain" "$@" 2>/dev/null || iptables -t "$table" -I "$chain" 1 "$@"
+  local table=$1
+  shift
+  iptables -w -t "$table" -C "$@" 2> /dev/null || iptables -w -t "$table" -A "$@"
 }
 
-outer=$(wait_for 0)
+outer=$(wait_for_device 0)
 inner=$outer
-if [ "$interfaces" -gt 1 ]; then inner=$(wait_for 1); fi
+if [ "$interfaces" -gt 1 ]; then
+  inner=$(wait_for_device 1)
+fi
 
-sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -p /etc/sysctl.d/99-natdeck.conf
 rule nat POSTROUTING -o "$outer" -j MASQUERADE
-rule filter FORWARD -i "$outer" -o "$inner" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+rule filter FORWARD -i "$outer" -o "$inner" -m state --state RELATED,ESTABLISHED -j ACCEPT
 rule filter FORWARD -i "$inner" -o "$outer" -j ACCEPT
 
-# The verdict: what has just been set is read back.
-[ "$(sysctl -n net.ipv4.ip_forward)" = 1 ] || { say "the kernel does not forward"; exit 1; }
-iptables -t nat -C POSTROUTING -o "$outer" -j MASQUERADE || { say "masquerading is absent"; exit 1; }
-say "masquerading from $inner to $outer"
+[ "$(sysctl -n net.ipv4.ip_forward)" = 1 ] || fail "the kernel does not forward (net.ipv4.ip_forward is 0)"
+iptables -w -t nat -C POSTROUTING -o "$outer" -j MASQUERADE || fail "there is no masquerade rule on $outer"
+echo "natdeck: forwarding from $inner, masquerading on $outer"
 SCRIPT
 chmod 755 /usr/local/sbin/natdeck-nat
 
+# AL2023 has no iptables. The network may not lead out yet (an Elastic IP comes after the start), and on 512 MiB the
+# package manager can run out of memory: hence the retries, and no weak dependencies.
+for attempt in 1 2 3 4 5 6 7 8; do
+  command -v iptables > /dev/null && break
+  if command -v dnf > /dev/null; then
+    dnf -y -q --setopt=install_weak_deps=False install iptables-nft || true
+  else
+    yum -y -q install iptables || true
+  fi
+  command -v iptables > /dev/null || sleep $((attempt * 5))
+done
+command -v iptables > /dev/null || { echo "natdeck: iptables could not be installed" >&2; exit 1; }
+
 echo 'net.ipv4.ip_forward = 1' > /etc/sysctl.d/99-natdeck.conf
-cat > /etc/systemd/system/natdeck-nat.service <<UNIT
+
+cat > /etc/systemd/system/natdeck-nat.service << UNIT
 [Unit]
-Description=NAT for the private subnet (natdeck)
+Description=Forward and masquerade for private instances (natdeck)
 Wants=network-online.target
 After=network-online.target
 
@@ -103,8 +122,7 @@ ExecStart=/usr/local/sbin/natdeck-nat $NATDECK_INTERFACES
 [Install]
 WantedBy=multi-user.target
 UNIT
+
+/usr/local/sbin/natdeck-nat "$NATDECK_INTERFACES"
 systemctl daemon-reload
 systemctl enable natdeck-nat.service
-
-# Run here and not through systemctl, so that its words and its exit code are the boot script's own.
-/usr/local/sbin/natdeck-nat "$NATDECK_INTERFACES"

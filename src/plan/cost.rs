@@ -1,122 +1,112 @@
-//! What a plan will cost, beside a NAT gateway that would do the same. An estimate from list prices, with their date.
+//! What a plan will cost a month when idle, beside a NAT gateway. Pure: list prices with their date are an asset.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::{Call, Plan, PlanKind};
+use super::{Call, Plan};
 
-/// `assets/prices.toml`: US dollars. What is meant by each field stands there.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Prices {
-    pub as_of: String,
+struct Prices {
+    date: String,
+    source: String,
+    region: String,
+    hours_per_month: f64,
+    nat_gateway_hour: f64,
+    nat_gateway_gb: f64,
+    public_ipv4_hour: f64,
+    interface_endpoint_hour: f64,
+    gp3_gb_month: f64,
+    root_volume_gb: f64,
+    instance_hour: BTreeMap<String, f64>,
+}
+
+/// One item of the estimate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostLine {
+    /// `3 interface endpoints`.
+    pub what: String,
+    /// US dollars a month. `None`: no price is known for it.
+    pub per_month: Option<f64>,
+}
+
+/// An estimate: idle, without traffic, at list prices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cost {
+    pub lines: Vec<CostLine>,
+    /// US dollars a month, of the lines that have a price.
+    pub per_month: f64,
+    /// The NAT alone (instance, disk, address), which is what a NAT gateway would replace.
+    pub nat_per_month: f64,
+    /// A NAT gateway with its address. Every GB costs [`Cost::nat_gateway_per_gb`] on top.
+    pub nat_gateway_per_month: f64,
+    pub nat_gateway_per_gb: f64,
+    /// When the prices were read: `2026-11-01`.
+    pub date: String,
     pub region: String,
     pub source: String,
-    pub hours_per_month: f64,
-    pub nat_gateway: f64,
-    pub public_ipv4_address: f64,
-    pub interface_endpoint: f64,
-    pub nat_gateway_per_gb: f64,
-    pub gp3_per_gb: f64,
-    pub root_volume_gb: f64,
-    pub instances: BTreeMap<String, f64>,
 }
 
-/// The prices that this natdeck was built with. `None` only if the asset cannot be read, which a test rules out.
-static PRICES: LazyLock<Option<Prices>> = LazyLock::new(|| toml::from_str(include_str!("../../assets/prices.toml")).ok());
-
-/// What a plan costs a month, idle, by what it consists of.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Estimate {
-    /// US dollars a month for all instances with their volumes. `None`: a type without a known price.
-    pub instances: Option<f64>,
-    pub addresses: f64,
-    pub endpoints: f64,
-    /// What a NAT gateway with its address would cost, idle, and for each GB on top.
-    pub nat_gateway: f64,
-    pub nat_gateway_per_gb: f64,
-}
-
-/// The estimate of everything in the plan, what exists already included. `None` for a teardown.
-pub fn estimate(plan: &Plan) -> Option<Estimate> {
-    let prices = PRICES.as_ref()?;
-    if plan.kind == PlanKind::Teardown {
-        return None;
-    }
-    let month = prices.hours_per_month;
-    let volume = prices.gp3_per_gb * prices.root_volume_gb;
-    let mut estimate = Estimate {
-        instances: Some(0.0),
-        addresses: 0.0,
-        endpoints: 0.0,
-        nat_gateway: (prices.nat_gateway + prices.public_ipv4_address) * month,
-        nat_gateway_per_gb: prices.nat_gateway_per_gb,
-    };
+/// What everything in a provisioning plan costs a month, what exists already included. `None`: a plan that builds
+/// nothing, or prices that cannot be read.
+pub fn cost(plan: &Plan) -> Option<Cost> {
+    let prices: Prices = toml::from_str(include_str!("../../assets/prices.toml")).ok()?;
+    let hours = prices.hours_per_month;
+    let mut instances: BTreeMap<&str, u32> = BTreeMap::new();
+    let (mut endpoints, mut elastic, mut assigned) = (0_u32, 0_u32, 0_u32);
+    let mut nat_type = None;
     for step in &plan.steps {
         match &step.call {
             Call::RunInstances(launch) => {
-                let hourly = prices.instances.get(&launch.instance_type);
-                estimate.instances =
-                    estimate.instances.zip(hourly).map(|(sum, hourly)| sum + hourly * month + volume);
-                if launch.associate_public_ip_address {
-                    estimate.addresses += prices.public_ipv4_address * month;
+                *instances.entry(&launch.instance_type).or_default() += 1;
+                assigned += u32::from(launch.associate_public_ip_address);
+                if step.id.as_str() == "nat-instance" {
+                    nat_type = Some(launch.instance_type.as_str());
                 }
             }
-            Call::AllocateAddress => estimate.addresses += prices.public_ipv4_address * month,
-            Call::CreateVpcEndpoint { .. } => estimate.endpoints += prices.interface_endpoint * month,
+            Call::CreateVpcEndpoint { .. } => endpoints += 1,
+            Call::AllocateAddress => elastic += 1,
             _ => {}
         }
     }
-    Some(estimate)
-}
-
-/// For the operator: what the plan costs and what it would cost with a NAT gateway, with the date of the prices.
-pub fn lines(plan: &Plan) -> Vec<String> {
-    let (Some(estimate), Some(prices)) = (estimate(plan), PRICES.as_ref()) else { return Vec::new() };
-    let instances = estimate.instances.map_or_else(|| "instances: price not known".to_owned(), |sum| {
-        format!("instances ${sum:.2}")
+    if instances.is_empty() {
+        return None;
+    }
+    let plural = |count: u32, one: &str| match (count, one.ends_with("address")) {
+        (1, _) => format!("1 {one}"),
+        (count, true) => format!("{count} {one}es"),
+        (count, false) => format!("{count} {one}s"),
+    };
+    let mut lines = Vec::new();
+    let count: u32 = instances.values().sum();
+    for (instance_type, count) in &instances {
+        let price = prices.instance_hour.get(*instance_type).map(|hour| hour * hours * f64::from(*count));
+        lines.push(CostLine { what: plural(*count, &format!("{instance_type} instance")), per_month: price });
+    }
+    let disk = prices.gp3_gb_month * prices.root_volume_gb;
+    lines.push(CostLine {
+        what: plural(count, &format!("{} GB gp3 volume", prices.root_volume_gb)),
+        per_month: Some(disk * f64::from(count)),
     });
-    let mut parts = vec![instances];
-    for (what, sum) in [("public addresses", estimate.addresses), ("endpoints", estimate.endpoints)] {
-        if sum > 0.0 {
-            parts.push(format!("{what} ${sum:.2}"));
+    let addresses = elastic.max(assigned);
+    let address = prices.public_ipv4_hour * hours;
+    let mut add = |count: u32, what: &str, each: f64| {
+        if count > 0 {
+            lines.push(CostLine { what: plural(count, what), per_month: Some(each * f64::from(count)) });
         }
-    }
-    vec![
-        format!("a month, idle: {}", parts.join(", ")),
-        format!(
-            "a NAT gateway instead of the NAT instance: ${:.2} and ${} per GB",
-            estimate.nat_gateway, estimate.nat_gateway_per_gb
-        ),
-        format!("list prices of {} as of {}", prices.region, prices.as_of),
-    ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_prices_can_be_read_and_agree_with_the_months_that_aws_states() {
-        let prices = PRICES.as_ref().expect("assets/prices.toml");
-        let month = |hourly: f64| (hourly * prices.hours_per_month * 100.0).round() / 100.0;
-        assert!((month(prices.nat_gateway) - 32.85).abs() < 0.011);
-        assert!((month(prices.public_ipv4_address) - 3.65).abs() < 0.011);
-        assert!((month(prices.interface_endpoint) - 7.30).abs() < 0.011);
-        assert!((month(prices.instances["t4g.nano"]) - 3.07).abs() < 0.011);
-    }
-
-    #[test]
-    fn a_teardown_costs_nothing_to_speak_of() {
-        let plan = Plan {
-            stack: "natdeck".into(),
-            kind: PlanKind::Teardown,
-            steps: Vec::new(),
-            notes: Vec::new(),
-            blockers: Vec::new(),
-        };
-        assert_eq!(lines(&plan), Vec::<String>::new());
-    }
+    };
+    add(addresses, "public IPv4 address", address);
+    add(endpoints, "interface endpoint", prices.interface_endpoint_hour * hours);
+    let nat = nat_type.and_then(|kind| prices.instance_hour.get(kind)).map_or(0.0, |hour| hour * hours);
+    Some(Cost {
+        per_month: lines.iter().filter_map(|line| line.per_month).sum(),
+        nat_per_month: nat + disk + address,
+        nat_gateway_per_month: prices.nat_gateway_hour * hours + address,
+        nat_gateway_per_gb: prices.nat_gateway_gb,
+        lines,
+        date: prices.date,
+        region: prices.region,
+        source: prices.source,
+    })
 }

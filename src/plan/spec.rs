@@ -294,9 +294,7 @@ fn is_zone(text: &str) -> bool {
     let last = text.rsplit('-').next().unwrap_or_default();
     let number = last.trim_end_matches(|c: char| c.is_ascii_lowercase());
     text.matches('-').count() >= 2
-        && parts.all(|part| {
-            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-        })
+        && parts.all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()))
         && !number.is_empty()
         && number.chars().all(|c| c.is_ascii_digit())
         && last.len() == number.len() + 1

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Output, StepId};
+use super::{Call, Output, Outputs, StepId};
 use crate::model::{ResourceId, Tags};
 
 /// Whether a step's effect is there already, in the snapshot that the plan was made from. What happens while a plan
@@ -95,6 +95,11 @@ impl Plan {
     /// The steps that remain.
     pub fn to_do(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| !step.is_done())
+    }
+
+    /// What exists already, by step.
+    pub fn outputs(&self) -> Outputs {
+        self.steps.iter().filter_map(|step| Some((step.id.as_str().to_owned(), step.output.clone()?))).collect()
     }
 
     /// Whether running it would change nothing.
