@@ -191,13 +191,16 @@ impl<A: Action> Action for Sabotage<A> {
 /// The name of the sagas here.
 const NAME: &str = "trial";
 
+/// A saga with one thing going to go wrong, and what tells that it has.
+type Sabotaged<T> = (Saga<Sabotage<<T as Trial>::Action>>, Arc<Notify>);
+
 fn sabotaged<T: Trial>(
     trial: &T,
     log: &MemoryLog,
     id: &str,
     wrong: (Method, Point, Fate),
     case: &str,
-) -> Result<(Saga<Sabotage<T::Action>>, Arc<Notify>), Disproof> {
+) -> Result<Sabotaged<T>, Disproof> {
     let reached = Arc::new(Notify::new());
     let action = Sabotage {
         inner: trial.action(),

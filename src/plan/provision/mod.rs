@@ -6,7 +6,9 @@
 
 mod draft;
 mod environment;
+mod groups;
 mod nat;
+mod private;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +16,7 @@ use crate::model::{ImageId, Network, ResourceId, Unknown, VpcId};
 
 use super::{Plan, PlanKind, Spec, SpecError};
 use draft::Draft;
-pub(super) use environment::SSM_POLICY;
+pub(super) use private::SSM_POLICY;
 
 /// What a plan needs to know beside spec and snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]

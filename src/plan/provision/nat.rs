@@ -1,7 +1,8 @@
 //! The NAT itself: its group, the instance, its interfaces, the default route, and the proof. Pure.
 
 use super::draft::{Draft, instance_output, is_alive, text};
-use super::environment::{Environment, mark, plan_group, plan_ingress};
+use super::environment::{Environment, mark};
+use super::groups::{plan_group, plan_ingress};
 use super::{Inputs, PlanError};
 use crate::model::{
     Instance, InstanceState, NetworkInterface, NetworkInterfaceId, Protocol, Resource, Route, RouteState, RouteTarget,

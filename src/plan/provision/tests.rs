@@ -434,12 +434,12 @@ fn refused(spec: &Spec, network: &Network) -> String {
 fn what_stands_in_the_way_is_named() {
     let spec = Spec::default();
     let mut two = draft();
-    add_vpc(&mut two, "vpc-2");
+    add_vpc(&mut two, "vpc-0000000a");
     assert_eq!(
         refused(&spec, &two),
-        "2 VPCs have the range 10.8.0.0/16: vpc-1, vpc-2; set vpc_id (--vpc) to the one that is meant"
+        "2 VPCs have the range 10.8.0.0/16: vpc-0000000a, vpc-1; set vpc_id (--vpc) to the one that is meant"
     );
-    assert!(provision(&Spec { vpc_id: Some(VpcId::new("vpc-1")), ..spec.clone() }, &two, &inputs()).is_ok());
+    assert!(provision(&Spec { vpc_id: Some(VpcId::new("vpc-0000000a")), ..spec.clone() }, &two, &inputs()).is_ok());
 
     let overlapping = Spec { private_subnet_cidr: "10.8.2.0/25".parse().unwrap(), ..spec.clone() };
     assert_eq!(
