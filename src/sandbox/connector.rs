@@ -197,6 +197,7 @@ impl Sandbox {
         let mut state = self.state();
         state.world.advance(now);
         let done = act(&mut state.world);
+        state.world.recompute();
         state.world.touch();
         state.unsaved = true;
         state.save()?;
