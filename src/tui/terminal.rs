@@ -9,6 +9,7 @@ use crossterm::execute;
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 
 use super::model::Model;
 use super::theme::Theme;
@@ -60,8 +61,12 @@ impl Screen {
 
     /// Takes the terminal again and forgets what was on it.
     pub fn retake(&mut self) -> io::Result<()> {
+        // Whoever had the terminal meanwhile may have left its modes differently from what is remembered.
+        let _ = disable_raw_mode();
         enter()?;
-        self.terminal.clear()
+        // Not `Terminal::clear`: that asks for the cursor's position, and the answer would be read as keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Puts text on the clipboard of the terminal (OSC 52): that of the person, also over SSH.
