@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use jiff::Timestamp;
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 
 use super::backend::{Backend, EventSink};
 use super::effect::Effect;
@@ -68,7 +68,7 @@ pub async fn run<B: Backend>(backend: Arc<B>, options: Options) -> Result<(), Co
             model.dirty = false;
         }
         let tick = if model.is_busy() { BUSY_TICK } else { IDLE_TICK };
-        let Some(happened) = inputs.next(tick, &mut work.tasks).await? else { return Ok(()) };
+        let happened = inputs.next(tick, &mut work.tasks).await?;
         let mut next = Some(happened);
         for _ in 0..BATCH {
             let Some(happened) = next.take().or_else(|| inputs.ready()) else { break };
@@ -114,7 +114,8 @@ enum Happened {
 
 /// Where messages come from.
 struct Inputs {
-    events: EventStream,
+    /// Carries keys into the channel.
+    keys: JoinHandle<()>,
     sender: UnboundedSender<Message>,
     answers: UnboundedReceiver<Message>,
     terminate: Signal,
@@ -127,7 +128,7 @@ impl Inputs {
     fn new() -> io::Result<Self> {
         let (sender, answers) = unbounded_channel();
         Ok(Self {
-            events: EventStream::new(),
+            keys: tokio::spawn(read_keys(sender.clone())),
             sender,
             answers,
             terminate: signal(SignalKind::terminate())?,
@@ -137,8 +138,8 @@ impl Inputs {
         })
     }
 
-    /// Waits for what comes next. `None`: the terminal is gone.
-    async fn next(&mut self, tick: Duration, tasks: &mut JoinSet<()>) -> Result<Option<Happened>, ConsoleError> {
+    /// Waits for what comes next.
+    async fn next(&mut self, tick: Duration, tasks: &mut JoinSet<()>) -> Result<Happened, ConsoleError> {
         loop {
             let happened = tokio::select! {
                 biased;
@@ -146,13 +147,6 @@ impl Inputs {
                 _ = self.hang_up.recv() => Happened::Message(Message::Terminate),
                 _ = self.stop.recv() => Happened::Suspend,
                 _ = self.go_on.recv() => Happened::Continued,
-                event = self.events.next() => match event {
-                    Some(Ok(event)) => match translate(event) {
-                        Some(message) => Happened::Message(message),
-                        None => continue,
-                    },
-                    Some(Err(_)) | None => return Ok(None),
-                },
                 Some(message) = self.answers.recv() => Happened::Message(message),
                 Some(ended) = tasks.join_next() => match ended {
                     Err(error) if error.is_panic() => return Err(error.into()),
@@ -160,19 +154,34 @@ impl Inputs {
                 },
                 () = tokio::time::sleep(tick) => Happened::Time,
             };
-            return Ok(Some(happened));
+            return Ok(happened);
         }
     }
 
     /// What is there already, without waiting.
     fn ready(&mut self) -> Option<Happened> {
-        if let Some(Some(Ok(event))) = self.events.next().now_or_never()
-            && let Some(message) = translate(event)
-        {
-            return Some(Happened::Message(message));
-        }
         self.answers.try_recv().ok().map(Happened::Message)
     }
+}
+
+impl Drop for Inputs {
+    fn drop(&mut self) {
+        self.keys.abort();
+    }
+}
+
+/// Reads the terminal until it is gone. Nothing else may poll the stream: it wakes only who polled it last while it
+/// waits.
+async fn read_keys(sender: UnboundedSender<Message>) {
+    let mut events = EventStream::new();
+    while let Some(Ok(event)) = events.next().await {
+        if let Some(message) = translate(event)
+            && sender.send(message).is_err()
+        {
+            return;
+        }
+    }
+    let _ = sender.send(Message::Terminate);
 }
 
 fn translate(event: TerminalEvent) -> Option<Message> {
@@ -189,12 +198,8 @@ fn carry_out<B: Backend>(effects: Vec<Effect>, screen: &mut Screen, work: &mut W
         match effect {
             Effect::Quit => return Ok(Flow::End),
             Effect::Copy { text } => screen.copy(&text)?,
-            Effect::Suspend => {
-                screen.suspend()?;
-                let (columns, rows) = screen.size();
-                work.say(Message::Resize(columns, rows));
-                work.say(Message::Resumed);
-            }
+            // SIGCONT, which ends this, is also a signal to take a new look.
+            Effect::Suspend => screen.suspend()?,
             other => work.begin(other),
         }
     }
@@ -217,11 +222,6 @@ struct Work<B> {
 impl<B: Backend> Work<B> {
     fn new(backend: Arc<B>, sender: UnboundedSender<Message>) -> Self {
         Self { backend, sender, tasks: JoinSet::new(), observation: None, planning: None, last_call: 0 }
-    }
-
-    fn say(&self, message: Message) {
-        // The receiver lives as long as the loop that calls this.
-        let _ = self.sender.send(message);
     }
 
     fn new_calls(&mut self) -> Vec<crate::model::ApiCall> {
