@@ -30,7 +30,9 @@ pub enum CloudInit {
     Running,
     Done,
     /// User data failed. What `cloud-init status --long` lists under `errors`.
-    Failed { errors: Vec<String> },
+    Failed {
+        errors: Vec<String>,
+    },
 }
 
 /// Something that happened to a machine while its user data was running.
@@ -72,7 +74,10 @@ impl Machine {
         if self.boots > 1 {
             return;
         }
-        self.write_log(&format!("Cloud-init v. 22.2.2 running 'modules:final' at {}. Up 6.21 seconds.\n", self.stamp()));
+        self.write_log(&format!(
+            "Cloud-init v. 22.2.2 running 'modules:final' at {}. Up 6.21 seconds.\n",
+            self.stamp()
+        ));
         let Some(data) = self.launch.user_data.clone().filter(|data| !data.is_empty()) else {
             self.end_cloud_init(Vec::new());
             return;
@@ -89,7 +94,9 @@ impl Machine {
         }
         let now = self.booted_at.as_second();
         let written = self.files.make_directories("/var/lib/cloud/instance/scripts", now);
-        if written.and_then(|()| self.files.write(PART, &text, now)).is_err() || self.files.set_mode(PART, 0o700).is_err() {
+        if written.and_then(|()| self.files.write(PART, &text, now)).is_err()
+            || self.files.set_mode(PART, 0o700).is_err()
+        {
             self.end_cloud_init(vec![format!("{PART}: No space left on device")]);
             return;
         }
@@ -233,7 +240,9 @@ impl Machine {
 
     fn end_cloud_init(&mut self, errors: Vec<String>) {
         let stamp = self.stamp();
-        self.write_log(&format!("Cloud-init v. 22.2.2 finished at {stamp}. Datasource DataSourceEc2.  Up 8.04 seconds\n"));
+        self.write_log(&format!(
+            "Cloud-init v. 22.2.2 finished at {stamp}. Datasource DataSourceEc2.  Up 8.04 seconds\n"
+        ));
         self.cloud_init = if errors.is_empty() { CloudInit::Done } else { CloudInit::Failed { errors } };
     }
 

@@ -183,8 +183,7 @@ impl Machine {
             let device = name.to_owned();
             let kind = HostRouteKind::Unicast;
             let table = MAIN_TABLE;
-            let route =
-                HostRoute { table, destination, gateway, device, metric, preferred_source: None, kind };
+            let route = HostRoute { table, destination, gateway, device, metric, preferred_source: None, kind };
             self.add_route(route, origin);
         };
         if let Ok(link) = "fe80::/64".parse() {
@@ -218,8 +217,7 @@ impl Machine {
                 }
             };
             let from = Some(IpNet::V4(Ipv4Net::from(ip)));
-            let rule =
-                PolicyRule { priority, from, to: None, iif: None, oif: None, table, not_understood: None };
+            let rule = PolicyRule { priority, from, to: None, iif: None, oif: None, table, not_understood: None };
             self.add_rule(rule);
         }
     }

@@ -251,11 +251,8 @@ impl Vfs {
             self.nodes.retain(|at, _| !at.starts_with(&inside));
         }
         self.nodes.remove(&path);
-        self.used = self
-            .nodes
-            .values()
-            .map(|node| if let Kind::File(text) = &node.kind { text.len() } else { 0 })
-            .sum();
+        self.used =
+            self.nodes.values().map(|node| if let Kind::File(text) = &node.kind { text.len() } else { 0 }).sum();
         Ok(())
     }
 

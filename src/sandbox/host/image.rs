@@ -1,0 +1,237 @@
+//! What is on the disk of a new instance, and what packages add to it.
+
+use super::{Flavour, Machine};
+
+const DIRECTORIES: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/dev/fd",
+    "/etc/cloud",
+    "/etc/iptables",
+    "/etc/modules-load.d",
+    "/etc/nftables",
+    "/etc/sysconfig",
+    "/etc/sysctl.d",
+    "/etc/systemd/system/multi-user.target.wants",
+    "/etc/systemd/network",
+    "/etc/yum.repos.d",
+    "/etc/profile.d",
+    "/etc/cron.d",
+    "/home/ec2-user",
+    "/opt",
+    "/proc/net",
+    "/proc/sys",
+    "/root",
+    "/run/systemd/network",
+    "/srv",
+    "/sys/class/net",
+    "/tmp",
+    "/usr/bin",
+    "/usr/lib/sysctl.d",
+    "/usr/lib/systemd/system",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/usr/sbin",
+    "/var/lib/cloud/instance",
+    "/var/lib/cloud/scripts/per-boot",
+    "/var/log",
+    "/var/tmp",
+    "/var/lib/amazon/ssm",
+];
+
+/// systemd 252's `50-default.conf`, the part about reverse path filtering. `all` is left at the kernel's 0.
+const SYSCTL_AL2023: &str = "\
+# This file is part of systemd.
+net.ipv4.conf.default.rp_filter = 2
+net.ipv4.conf.*.rp_filter = 2
+-net.ipv4.conf.all.rp_filter
+net.ipv4.conf.default.accept_source_route = 0
+";
+
+/// systemd 219's `50-default.conf`: strict, for `all` too.
+const SYSCTL_AL2: &str = "\
+#  This file is part of systemd.
+net.ipv4.conf.default.rp_filter = 1
+net.ipv4.conf.all.rp_filter = 1
+net.ipv4.conf.default.accept_source_route = 0
+net.ipv4.conf.all.accept_source_route = 0
+";
+
+const RELEASE_AL2023: &str = "\
+NAME=\"Amazon Linux\"
+VERSION=\"2023\"
+ID=\"amzn\"
+ID_LIKE=\"fedora\"
+VERSION_ID=\"2023\"
+PLATFORM_ID=\"platform:al2023\"
+PRETTY_NAME=\"Amazon Linux 2023\"
+ANSI_COLOR=\"0;33\"
+CPE_NAME=\"cpe:2.3:o:amazon:amazon_linux:2023\"
+HOME_URL=\"https://aws.amazon.com/linux/\"
+";
+
+const RELEASE_AL2: &str = "\
+NAME=\"Amazon Linux\"
+VERSION=\"2\"
+ID=\"amzn\"
+ID_LIKE=\"centos rhel fedora\"
+VERSION_ID=\"2\"
+PRETTY_NAME=\"Amazon Linux 2\"
+ANSI_COLOR=\"0;33\"
+CPE_NAME=\"cpe:2.3:o:amazon:amazon_linux:2\"
+HOME_URL=\"https://amazonlinux.com/\"
+";
+
+/// The rules that iptables-services ships: the last line refuses everything that is forwarded.
+const STOCK_RULES: &str = "\
+# sample configuration for iptables service
+# you can edit this manually or use system-config-firewall
+# please do not ask us to add additional ports/services to this default configuration
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
+-A INPUT -j REJECT --reject-with icmp-host-prohibited
+-A FORWARD -j REJECT --reject-with icmp-host-prohibited
+COMMIT
+";
+
+const STOCK_RULES_6: &str = "\
+# sample configuration for ip6tables service
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p ipv6-icmp -j ACCEPT
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
+-A INPUT -j REJECT --reject-with icmp6-adm-prohibited
+-A FORWARD -j REJECT --reject-with icmp6-adm-prohibited
+COMMIT
+";
+
+const IPTABLES_UNIT: &str = "\
+[Unit]
+Description=IPv4 firewall with iptables
+Before=network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/iptables-restore /etc/sysconfig/iptables
+ExecReload=/usr/sbin/iptables-restore /etc/sysconfig/iptables
+ExecStop=/bin/sh -c 'iptables -F; iptables -t nat -F; iptables -t mangle -F; iptables -X; iptables -P INPUT ACCEPT; \
+iptables -P FORWARD ACCEPT; iptables -P OUTPUT ACCEPT'
+
+[Install]
+WantedBy=multi-user.target
+";
+
+const IP6TABLES_UNIT: &str = "\
+[Unit]
+Description=IPv6 firewall with ip6tables
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/ip6tables-restore /etc/sysconfig/ip6tables
+ExecStop=/bin/sh -c 'ip6tables -F; ip6tables -X'
+
+[Install]
+WantedBy=multi-user.target
+";
+
+const NFTABLES_UNIT: &str = "\
+[Unit]
+Description=Netfilter Tables
+Documentation=man:nft(8)
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft -f /etc/sysconfig/nftables.conf
+ExecReload=/bin/sh -c 'nft flush ruleset; nft -f /etc/sysconfig/nftables.conf'
+ExecStop=/usr/sbin/nft flush ruleset
+
+[Install]
+WantedBy=multi-user.target
+";
+
+const NFTABLES_CONF: &str = "\
+# Uncomment the include statement here to load the default config sample
+# in /etc/nftables for nftables service.
+
+#include \"/etc/nftables/main.nft\"
+";
+
+/// Package, path, content.
+pub(super) const PACKAGE_FILES: &[(&str, &str, &str)] = &[
+    ("iptables-services", "/etc/sysconfig/iptables", STOCK_RULES),
+    ("iptables-services", "/etc/sysconfig/ip6tables", STOCK_RULES_6),
+    ("iptables-services", "/usr/lib/systemd/system/iptables.service", IPTABLES_UNIT),
+    ("iptables-services", "/usr/lib/systemd/system/ip6tables.service", IP6TABLES_UNIT),
+    ("nftables", "/usr/lib/systemd/system/nftables.service", NFTABLES_UNIT),
+    ("nftables", "/etc/sysconfig/nftables.conf", NFTABLES_CONF),
+];
+
+/// Units of the image that only have to be there: name, description.
+pub(super) const STOCK_UNITS: &[(&str, &str)] = &[
+    ("amazon-ssm-agent.service", "amazon-ssm-agent"),
+    ("sshd.service", "OpenSSH server daemon"),
+    ("cloud-final.service", "Execute cloud user/final scripts"),
+    ("cloud-init.service", "Initial cloud-init job (metadata service crawler)"),
+    ("chronyd.service", "NTP client/server"),
+];
+
+/// Fills the disk of a new machine.
+pub(super) fn install(machine: &mut Machine) {
+    let modern = machine.launch.flavour == Flavour::AmazonLinux2023;
+    for path in DIRECTORIES {
+        // The disk is empty and large enough.
+        let _made = machine.files.make_directories(path, 0);
+    }
+    let short = machine.hostname.split('.').next().unwrap_or("localhost").to_owned();
+    let mut files: Vec<(&str, String)> = vec![
+        ("/dev/null", String::new()),
+        ("/etc/hostname", format!("{}\n", machine.hostname)),
+        ("/etc/hosts", "127.0.0.1   localhost localhost.localdomain localhost4 localhost4.localdomain4\n::1         localhost6 localhost6.localdomain6\n".to_owned()),
+        ("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nec2-user:x:1000:1000:EC2 Default User:/home/ec2-user:/bin/bash\nssm-user:x:1001:1001::/home/ssm-user:/bin/bash\n".to_owned()),
+        ("/etc/resolv.conf", resolver(machine)),
+        ("/etc/sysctl.conf", "# sysctl settings are defined through files in\n# /usr/lib/sysctl.d/, /run/sysctl.d/, and /etc/sysctl.d/.\n".to_owned()),
+        ("/etc/os-release", if modern { RELEASE_AL2023 } else { RELEASE_AL2 }.to_owned()),
+        ("/etc/system-release", if modern { "Amazon Linux release 2023 (Amazon Linux)\n" } else { "Amazon Linux release 2 (Karoo)\n" }.to_owned()),
+        ("/usr/lib/sysctl.d/50-default.conf", if modern { SYSCTL_AL2023 } else { SYSCTL_AL2 }.to_owned()),
+        ("/var/lib/cloud/instance/instance-id", format!("{}\n", machine.launch.instance_id)),
+        ("/var/log/cloud-init.log", String::new()),
+        ("/var/log/cloud-init-output.log", String::new()),
+        ("/var/log/messages", format!("kernel: Linux version on {short}\n")),
+    ];
+    let network = if modern { "systemd-networkd.service" } else { "network.service" };
+    let units = STOCK_UNITS.iter().copied().chain([(network, "Network Configuration")]);
+    for (name, description) in units {
+        let path = format!("/usr/lib/systemd/system/{name}");
+        let text = format!(
+            "[Unit]\nDescription={description}\n\n[Service]\nType=simple\nExecStart=/bin/true\nRemainAfterExit=yes\n\n[Install]\nWantedBy=multi-user.target\n"
+        );
+        let _made = machine.files.write(&path, &text, 0);
+        machine.enable_unit(name, true);
+    }
+    for (path, text) in files.drain(..) {
+        let _made = machine.files.write(path, &text, 0);
+    }
+    for (name, _) in machine.image_packages() {
+        machine.unpack(name, 0);
+    }
+}
+
+/// The VPC's resolver is the second address of the VPC (VPC guide, "Amazon DNS server").
+fn resolver(machine: &Machine) -> String {
+    let server = machine.nics.first().and_then(|nic| nic.vpc_cidrs.first()).map(|vpc| super::nic::nth(*vpc, 2));
+    let server = server.unwrap_or(super::outside::NO_ADDRESS);
+    format!("search {}.compute.internal\nnameserver {server}\n", machine.launch.region)
+}

@@ -1,0 +1,772 @@
+//! What bash does itself: `cd`, `read`, `set`, `printf` and their like.
+
+use std::time::Duration;
+
+use super::{Flow, Interp, Run, Value, Variable};
+
+impl Interp<'_, '_> {
+    /// Runs a builtin. `None`: there is none of this name.
+    pub(super) fn builtin(&mut self, name: &str, words: &[String]) -> Option<Run> {
+        let arguments = words.get(1..).unwrap_or_default();
+        Some(match name {
+            ":" | "true" => Ok(0),
+            "false" => Ok(1),
+            "[" => match arguments.split_last() {
+                Some((last, rest)) if last == "]" => self.test("[", rest),
+                _ => self.complain("[: missing `]'").map(|()| 2),
+            },
+            "test" => self.test("test", arguments),
+            "echo" => self.echo(arguments),
+            "printf" => self.printf(arguments),
+            "cd" => self.change_directory(arguments),
+            "pwd" => {
+                let cwd = format!("{}\n", self.shell.cwd);
+                self.out(&cwd).map(|()| 0)
+            }
+            "exit" => Err(Flow::Exit(status(arguments, self.shell.status))),
+            "return" if self.shell.locals.is_empty() && self.shell.sourcing == 0 => {
+                self.complain("return: can only `return' from a function or sourced script").map(|()| 2)
+            }
+            "return" => Err(Flow::Return(status(arguments, self.shell.status))),
+            "break" | "continue" if self.shell.loops == 0 => {
+                self.complain(&format!("{name}: only meaningful in a `for', `while', or `until' loop")).map(|()| 0)
+            }
+            "break" => Err(Flow::Break(levels(arguments))),
+            "continue" => Err(Flow::Continue(levels(arguments))),
+            "set" => self.set_options(arguments),
+            "shopt" => {
+                let on = arguments.iter().any(|word| word == "-s");
+                if arguments.iter().any(|word| word == "nullglob") {
+                    self.shell.options.nullglob = on;
+                }
+                Ok(0)
+            }
+            "shift" => {
+                let n = arguments.first().and_then(|word| word.parse::<usize>().ok()).unwrap_or(1);
+                if n > self.shell.positional.len() {
+                    return Some(Ok(1));
+                }
+                self.shell.positional.drain(..n);
+                Ok(0)
+            }
+            "export" | "readonly" | "declare" | "typeset" | "local" => self.declare(name, arguments),
+            "unset" => {
+                for word in arguments.iter().filter(|word| !word.starts_with('-')) {
+                    if self.shell.variables.remove(word).is_none() {
+                        self.shell.functions.remove(word);
+                    }
+                }
+                Ok(0)
+            }
+            "read" => self.read(arguments),
+            "mapfile" | "readarray" => self.mapfile(arguments),
+            "let" => self.let_all(arguments),
+            "eval" => {
+                let text = arguments.join(" ");
+                let line = self.shell.line.saturating_sub(1);
+                self.nested(|it| it.run_text(&text, line))
+            }
+            "source" | "." => self.source(arguments),
+            "trap" => self.trap(arguments),
+            "exec" => match self.dispatch_exec(arguments) {
+                Ok(code) => Err(Flow::Exit(code)),
+                other => other,
+            },
+            "command" | "builtin" => self.command(arguments),
+            "type" | "hash" => self.type_of(name, arguments),
+            "wait" => Ok(self.get("!status").and_then(|code| code.parse().ok()).unwrap_or(0)),
+            "jobs" | "disown" | "umask" | "ulimit" | "alias" | "unalias" | "bg" | "fg" => Ok(0),
+            "kill" => Ok(0),
+            "getopts" => self.getopts(arguments),
+            _ => return None,
+        })
+    }
+
+    fn echo(&mut self, arguments: &[String]) -> Run {
+        let (mut newline, mut escapes) = (true, false);
+        let mut rest = arguments;
+        while let Some((first, tail)) = rest.split_first() {
+            let flags = first.strip_prefix('-').unwrap_or_default();
+            if flags.is_empty() || !flags.chars().all(|flag| matches!(flag, 'n' | 'e' | 'E')) {
+                break;
+            }
+            for flag in flags.chars() {
+                match flag {
+                    'n' => newline = false,
+                    flag => escapes = flag == 'e',
+                }
+            }
+            rest = tail;
+        }
+        let mut text = rest.join(" ");
+        if escapes {
+            text = unescape_ansi(&text);
+        }
+        if newline {
+            text.push('\n');
+        }
+        self.out(&text)?;
+        Ok(0)
+    }
+
+    fn printf(&mut self, arguments: &[String]) -> Run {
+        let mut arguments = arguments;
+        let mut variable = None;
+        if let [flag, name, rest @ ..] = arguments
+            && flag == "-v"
+        {
+            variable = Some(name.clone());
+            arguments = rest;
+        }
+        if arguments.first().is_some_and(|word| word == "--") {
+            arguments = arguments.get(1..).unwrap_or_default();
+        }
+        let Some((format, values)) = arguments.split_first() else {
+            self.complain("printf: usage: printf [-v var] format [arguments]")?;
+            return Ok(2);
+        };
+        let now = self.now();
+        let (text, bad) = format_all(format, values, now);
+        self.work(text.len())?;
+        for word in &bad {
+            self.complain(&format!("printf: {word}: invalid number"))?;
+        }
+        match variable {
+            Some(name) => self.assign(&name, &text)?,
+            None => self.out(&text)?,
+        }
+        Ok(i32::from(!bad.is_empty()))
+    }
+
+    fn change_directory(&mut self, arguments: &[String]) -> Run {
+        let target = match arguments.iter().find(|word| word.as_str() == "-" || !word.starts_with('-')) {
+            None => self.get("HOME").unwrap_or_else(|| "/".to_owned()),
+            Some(word) if word == "-" => self.get("OLDPWD").unwrap_or_else(|| "/".to_owned()),
+            Some(word) => word.clone(),
+        };
+        let path = self.path(&target);
+        if !self.machine.is_directory(&path) {
+            let reason = if self.machine.path_exists(&path) { "Not a directory" } else { "No such file or directory" };
+            self.complain(&format!("cd: {target}: {reason}"))?;
+            return Ok(1);
+        }
+        let old = std::mem::replace(&mut self.shell.cwd, path.clone());
+        self.set("OLDPWD", &old);
+        self.set("PWD", &path);
+        Ok(0)
+    }
+
+    fn set_options(&mut self, arguments: &[String]) -> Run {
+        let mut rest = arguments.iter();
+        while let Some(word) = rest.next() {
+            let (on, flags) = match (word.strip_prefix('-'), word.strip_prefix('+')) {
+                (Some("-"), _) => {
+                    self.shell.positional = rest.cloned().collect();
+                    return Ok(0);
+                }
+                (Some(flags), _) => (true, flags),
+                (_, Some(flags)) => (false, flags),
+                (None, None) => {
+                    self.shell.positional = std::iter::once(word).chain(rest).cloned().collect();
+                    return Ok(0);
+                }
+            };
+            for flag in flags.chars() {
+                if flag != 'o' {
+                    self.set_flag(flag, on);
+                    continue;
+                }
+                match rest.next().map(String::as_str) {
+                    Some("errexit") => self.shell.options.errexit = on,
+                    Some("nounset") => self.shell.options.nounset = on,
+                    Some("xtrace") => self.shell.options.xtrace = on,
+                    Some("pipefail") => self.shell.options.pipefail = on,
+                    Some("noglob") => self.shell.options.noglob = on,
+                    Some("posix" | "errtrace" | "functrace" | "verbose" | "noclobber" | "history" | "monitor")
+                    | None => {}
+                    Some(other) => {
+                        self.complain(&format!("set: {other}: invalid option name"))?;
+                        return Ok(2);
+                    }
+                }
+            }
+        }
+        Ok(0)
+    }
+
+    pub(super) fn set_flag(&mut self, flag: char, on: bool) {
+        match flag {
+            'e' => self.shell.options.errexit = on,
+            'u' => self.shell.options.nounset = on,
+            'x' => self.shell.options.xtrace = on,
+            'f' => self.shell.options.noglob = on,
+            _ => {}
+        }
+    }
+
+    fn declare(&mut self, name: &str, arguments: &[String]) -> Run {
+        let (mut array, mut map, mut readonly, mut exported) = (false, false, name == "readonly", name == "export");
+        let mut print = arguments.is_empty();
+        let mut removes = false;
+        for word in arguments {
+            if let Some(flags) = word.strip_prefix('-') {
+                array |= flags.contains('a');
+                map |= flags.contains('A');
+                readonly |= flags.contains('r');
+                exported |= flags.contains('x');
+                print |= flags.contains('p');
+                removes |= flags.contains('n') && name == "export";
+                continue;
+            }
+            let (variable, value) = match word.split_once('=') {
+                Some((variable, value)) => (variable, Some(value)),
+                None => (word.as_str(), None),
+            };
+            let append = variable.ends_with('+');
+            let variable = variable.trim_end_matches('+');
+            if !is_name(variable) {
+                self.complain(&format!("{name}: `{word}': not a valid identifier"))?;
+                return Ok(1);
+            }
+            if name == "local" || name != "export" && name != "readonly" && !self.shell.locals.is_empty() {
+                let old = self.shell.variables.get(variable).cloned();
+                let Some(frame) = self.shell.locals.last_mut() else {
+                    self.complain("local: can only be used in a function")?;
+                    return Ok(1);
+                };
+                if !frame.iter().any(|(known, _)| known == variable) {
+                    frame.push((variable.to_owned(), old));
+                    self.shell.variables.remove(variable);
+                }
+            }
+            if array || map {
+                let value = if map { Value::Map(Default::default()) } else { Value::Array(Default::default()) };
+                if !self.shell.variables.contains_key(variable) {
+                    self.set_value(variable, value);
+                }
+            }
+            if let Some(value) = value {
+                let old = if append { self.get(variable).unwrap_or_default() } else { String::new() };
+                self.assign(variable, &format!("{old}{value}"))?;
+            } else if name == "local" && !array && !map && !self.shell.variables.contains_key(variable) {
+                // Declared and unset: bash keeps it unset.
+                continue;
+            }
+            let flags = Variable { value: Value::Text(String::new()), exported: false, readonly: false };
+            let entry = self.shell.variables.entry(variable.to_owned()).or_insert(flags);
+            entry.exported = (entry.exported || exported) && !removes;
+            entry.readonly |= readonly;
+        }
+        if print && !arguments.iter().any(|word| !word.starts_with('-')) {
+            let mut lines: Vec<String> = self
+                .shell
+                .variables
+                .iter()
+                .filter(|(_, variable)| variable.exported || name != "export")
+                .filter_map(|(key, variable)| match &variable.value {
+                    Value::Text(text) => Some(format!("declare -x {key}=\"{text}\"\n")),
+                    _ => None,
+                })
+                .collect();
+            lines.sort();
+            self.out(&lines.concat())?;
+        }
+        Ok(0)
+    }
+
+    fn read(&mut self, arguments: &[String]) -> Run {
+        let (mut raw, mut array, mut fd, mut delimiter) = (false, None, 0, '\n');
+        let mut names = Vec::new();
+        let mut rest = arguments.iter();
+        while let Some(word) = rest.next() {
+            match word.as_str() {
+                "-a" => array = rest.next().cloned(),
+                "-u" => fd = rest.next().and_then(|n| n.parse().ok()).unwrap_or(0),
+                "-d" => delimiter = rest.next().and_then(|d| d.chars().next()).unwrap_or('\0'),
+                "-p" | "-t" | "-n" | "-N" | "-i" => {
+                    rest.next();
+                }
+                flags if flags.starts_with('-') && flags.len() > 1 => {
+                    raw |= flags.contains('r');
+                    if flags.ends_with('a') {
+                        array = rest.next().cloned();
+                    } else if flags.ends_with(['p', 't', 'n']) {
+                        rest.next();
+                    }
+                }
+                name => names.push(name.to_owned()),
+            }
+        }
+        self.step()?;
+        let line = self.read_line(fd, delimiter);
+        let (mut text, mut ended) = line.unwrap_or((String::new(), false));
+        while !raw && ended && text.ends_with('\\') {
+            text.pop();
+            let Some((more, more_ended)) = self.read_line(fd, delimiter) else { break };
+            text.push_str(&more);
+            ended = more_ended;
+        }
+        if !raw {
+            text = super::glob::unescape(&text);
+        }
+        let ifs = self.get("IFS").unwrap_or_else(|| " \t\n".to_owned());
+        if let Some(array) = array {
+            let items = split_fields(&text, &ifs, usize::MAX);
+            self.set_value(&array, Value::Array((0..).zip(items).collect()));
+        } else if names.is_empty() {
+            self.set("REPLY", &text);
+        } else {
+            let mut values = split_fields(&text, &ifs, names.len()).into_iter();
+            for name in &names {
+                self.assign(name, &values.next().unwrap_or_default())?;
+            }
+        }
+        Ok(i32::from(!ended))
+    }
+
+    fn mapfile(&mut self, arguments: &[String]) -> Run {
+        let strip = arguments.iter().any(|word| word == "-t");
+        let name = arguments.iter().find(|word| !word.starts_with('-')).cloned();
+        let text = self.read_all()?;
+        let lines = text
+            .split_inclusive('\n')
+            .map(|line| if strip { line.trim_end_matches('\n') } else { line })
+            .map(str::to_owned);
+        let value = Value::Array((0..).zip(lines).collect());
+        self.set_value(&name.unwrap_or_else(|| "MAPFILE".to_owned()), value);
+        Ok(0)
+    }
+
+    fn let_all(&mut self, arguments: &[String]) -> Run {
+        let mut value = 0;
+        for expression in arguments {
+            value = self.arithmetic(expression)?;
+        }
+        Ok(i32::from(value == 0))
+    }
+
+    fn source(&mut self, arguments: &[String]) -> Run {
+        let Some((name, rest)) = arguments.split_first() else {
+            self.complain(".: filename argument required")?;
+            return Ok(2);
+        };
+        let path = self.path(name);
+        let text = match self.machine.read_file(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                self.complain(&format!("{name}: {error}"))?;
+                return Ok(1);
+            }
+        };
+        let positional =
+            if rest.is_empty() { None } else { Some(std::mem::replace(&mut self.shell.positional, rest.to_vec())) };
+        self.shell.sourcing += 1;
+        let ended = self.nested(|it| it.run_text(&text, 0));
+        self.shell.sourcing = self.shell.sourcing.saturating_sub(1);
+        if let Some(positional) = positional {
+            self.shell.positional = positional;
+        }
+        match ended {
+            Err(Flow::Return(status)) => Ok(status),
+            other => other,
+        }
+    }
+
+    /// Only EXIT runs; signals never come.
+    fn trap(&mut self, arguments: &[String]) -> Run {
+        let arguments: Vec<&String> = arguments.iter().filter(|word| word.as_str() != "--").collect();
+        let Some((action, signals)) = arguments.split_first() else { return Ok(0) };
+        let at_exit = signals.iter().any(|signal| matches!(signal.as_str(), "EXIT" | "0"));
+        if at_exit {
+            self.shell.exit_trap = (action.as_str() != "-" && !action.is_empty()).then(|| (*action).clone());
+        }
+        Ok(0)
+    }
+
+    fn dispatch_exec(&mut self, arguments: &[String]) -> Run {
+        let words: Vec<String> = arguments.iter().skip_while(|word| word.starts_with('-')).cloned().collect();
+        self.run_program_named(&words)
+    }
+
+    fn command(&mut self, arguments: &[String]) -> Run {
+        match arguments.split_first() {
+            Some((flag, names)) if flag == "-v" || flag == "-V" => {
+                let mut found = true;
+                for name in names {
+                    match self.describe(name, flag == "-V") {
+                        Some(text) => self.out(&format!("{text}\n"))?,
+                        None => {
+                            found = false;
+                            if flag == "-V" {
+                                self.complain(&format!("command: {name}: not found"))?;
+                            }
+                        }
+                    }
+                }
+                Ok(i32::from(!found))
+            }
+            Some((flag, rest)) if flag == "-p" => self.command(rest),
+            Some((name, _)) => match self.builtin(name, arguments) {
+                Some(ended) => ended,
+                None => self.run_program_named(arguments),
+            },
+            None => Ok(0),
+        }
+    }
+
+    fn describe(&mut self, name: &str, long: bool) -> Option<String> {
+        const KEYWORDS: &[&str] =
+            &["if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "[[", "{"];
+        const BUILTINS: &[&str] = &[
+            ":", ".", "[", "break", "builtin", "cd", "command", "continue", "declare", "echo", "eval", "exec", "exit",
+            "export", "false", "getopts", "hash", "kill", "let", "local", "mapfile", "printf", "pwd", "read",
+            "readonly", "return", "set", "shift", "shopt", "source", "test", "trap", "true", "type", "ulimit", "umask",
+            "unset", "wait",
+        ];
+        let form = |kind: &str| if long { format!("{name} is {kind}") } else { name.to_owned() };
+        if KEYWORDS.contains(&name) {
+            return Some(form("a shell keyword"));
+        }
+        if self.shell.functions.contains_key(name) {
+            return Some(form("a function"));
+        }
+        if BUILTINS.contains(&name) {
+            return Some(form("a shell builtin"));
+        }
+        let path = if name.contains('/') {
+            Some(self.path(name)).filter(|path| self.machine.is_executable(path))
+        } else {
+            self.machine.which(name)
+        }?;
+        Some(if long { format!("{name} is {path}") } else { path })
+    }
+
+    fn type_of(&mut self, builtin: &str, arguments: &[String]) -> Run {
+        let flag = arguments.iter().find(|word| word.starts_with('-')).cloned().unwrap_or_default();
+        let mut status = 0;
+        for name in arguments.iter().filter(|word| !word.starts_with('-')) {
+            let Some(text) = self.describe(name, true) else {
+                status = 1;
+                if flag.is_empty() {
+                    self.complain(&format!("{builtin}: {name}: not found"))?;
+                }
+                continue;
+            };
+            if builtin == "hash" {
+                continue;
+            }
+            let shown = match flag.as_str() {
+                "-t" if text.ends_with("keyword") => "keyword".to_owned(),
+                "-t" if text.ends_with("function") => "function".to_owned(),
+                "-t" if text.ends_with("builtin") => "builtin".to_owned(),
+                "-t" => "file".to_owned(),
+                "-p" | "-P" => self.machine.which(name).unwrap_or_default(),
+                _ => text,
+            };
+            if !shown.is_empty() {
+                self.out(&format!("{shown}\n"))?;
+            }
+        }
+        Ok(status)
+    }
+
+    fn getopts(&mut self, arguments: &[String]) -> Run {
+        let [spec, name, given @ ..] = arguments else { return Ok(2) };
+        let words = if given.is_empty() { self.shell.positional.clone() } else { given.to_vec() };
+        let index: usize = self.get("OPTIND").and_then(|n| n.parse().ok()).unwrap_or(1);
+        let Some(word) = words.get(index.saturating_sub(1)).filter(|word| word.starts_with('-') && word.len() > 1)
+        else {
+            self.set(name, "?");
+            return Ok(1);
+        };
+        if word == "--" {
+            self.set("OPTIND", &(index + 1).to_string());
+            return Ok(1);
+        }
+        let letters: Vec<char> = word.chars().collect();
+        let at = self.shell.getopts_at.clamp(1, letters.len().saturating_sub(1));
+        let letter = letters.get(at).copied().unwrap_or('?');
+        let rest: String = letters.get(at + 1..).unwrap_or_default().iter().collect();
+        let place = spec.find(letter).filter(|_| letter != ':');
+        let takes =
+            place.is_some_and(|place| spec.get(place + letter.len_utf8()..).is_some_and(|s| s.starts_with(':')));
+        let mut next = (index, at + 1);
+        if takes {
+            let value = if rest.is_empty() { words.get(index).cloned() } else { Some(rest.clone()) };
+            next = (if rest.is_empty() { index + 2 } else { index + 1 }, 1);
+            self.set("OPTARG", &value.unwrap_or_default());
+        } else if rest.is_empty() {
+            next = (index + 1, 1);
+        }
+        self.set("OPTIND", &next.0.to_string());
+        self.shell.getopts_at = next.1;
+        if place.is_none() {
+            self.complain(&format!("illegal option -- {letter}"))?;
+            self.set(name, "?");
+        } else {
+            self.set(name, &letter.to_string());
+        }
+        Ok(0)
+    }
+
+    /// `sleep`: `1`, `0.5`, `2m`. Lets simulated time pass.
+    pub(in super::super) fn sleep(&mut self, words: &[String]) -> Run {
+        let mut total = Duration::ZERO;
+        for word in words.iter().skip(1) {
+            let Some(time) = duration(word) else {
+                return self.fail(1, format!("sleep: invalid time interval ‘{word}’"));
+            };
+            total = total.saturating_add(time);
+        }
+        if words.len() < 2 {
+            return self.fail(1, "sleep: missing operand\nTry 'sleep --help' for more information.");
+        }
+        self.pass(total)?;
+        Ok(0)
+    }
+}
+
+/// `1`, `0.5`, `2m`, `1h`.
+pub(in super::super) fn duration(word: &str) -> Option<Duration> {
+    let (number, unit) = match word.char_indices().last()? {
+        (at, 's') => (word.get(..at)?, 1.0),
+        (at, 'm') => (word.get(..at)?, 60.0),
+        (at, 'h') => (word.get(..at)?, 3600.0),
+        (at, 'd') => (word.get(..at)?, 86_400.0),
+        _ if word == "infinity" => return Some(Duration::from_secs(1 << 40)),
+        _ => (word, 1.0),
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()
+}
+
+fn status(arguments: &[String], otherwise: i32) -> i32 {
+    match arguments.first() {
+        None => otherwise,
+        Some(word) => word.parse::<i64>().map_or(2, |code| i32::try_from(code & 255).unwrap_or(2)),
+    }
+}
+
+fn levels(arguments: &[String]) -> u32 {
+    arguments.first().and_then(|word| word.parse().ok()).unwrap_or(1).max(1)
+}
+
+pub(super) fn is_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    let base = text.split('[').next().unwrap_or(text);
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && base.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Fields for `read`: the last takes the rest of the line.
+fn split_fields(text: &str, ifs: &str, most: usize) -> Vec<String> {
+    let space = |c: char| ifs.contains(c) && c.is_whitespace();
+    let mut rest = text.trim_matches(space);
+    let mut fields = Vec::new();
+    while !rest.is_empty() {
+        if fields.len() + 1 == most {
+            fields.push(rest.to_owned());
+            break;
+        }
+        let Some(end) = rest.find(|c| ifs.contains(c)) else {
+            fields.push(rest.to_owned());
+            break;
+        };
+        let (head, tail) = rest.split_at(end);
+        fields.push(head.to_owned());
+        let tail = tail.trim_start_matches(space);
+        let hard = tail.chars().next().filter(|c| ifs.contains(*c));
+        rest = match hard {
+            Some(c) => tail.get(c.len_utf8()..).unwrap_or_default().trim_start_matches(space),
+            None => tail,
+        };
+    }
+    fields
+}
+
+/// `\n`, `\t`, `\x41`, `\033`: what `echo -e`, `printf` and `$'…'` understand.
+pub(super) fn unescape_ansi(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            result.push(c);
+            continue;
+        }
+        let Some(next) = chars.next() else {
+            result.push('\\');
+            break;
+        };
+        let mut digits = |radix: u32, most: usize, first: u32| {
+            let mut value = first;
+            for _ in 0..most {
+                let Some(digit) = chars.peek().and_then(|c| c.to_digit(radix)) else { break };
+                value = value * radix + digit;
+                chars.next();
+            }
+            char::from_u32(value).unwrap_or('\u{fffd}')
+        };
+        match next {
+            'n' => result.push('\n'),
+            't' => result.push('\t'),
+            'r' => result.push('\r'),
+            'a' => result.push('\u{7}'),
+            'b' => result.push('\u{8}'),
+            'e' | 'E' => result.push('\u{1b}'),
+            'f' => result.push('\u{c}'),
+            'v' => result.push('\u{b}'),
+            'x' => result.push(digits(16, 2, 0)),
+            'u' => result.push(digits(16, 4, 0)),
+            '0'..='7' => result.push(digits(8, if next == '0' { 3 } else { 2 }, next.to_digit(8).unwrap_or(0))),
+            '\\' | '\'' | '"' | '?' => result.push(next),
+            other => {
+                result.push('\\');
+                result.push(other);
+            }
+        }
+    }
+    result
+}
+
+/// `printf`: the format is used again while there are arguments. Also what was not a number.
+fn format_all(format: &str, values: &[String], now: jiff::Timestamp) -> (String, Vec<String>) {
+    let mut values = values.iter();
+    let (mut text, mut bad) = (String::new(), Vec::new());
+    let format = unescape_format(format);
+    for _ in 0..10_000 {
+        let before = values.len();
+        format_once(&format, &mut values, now, &mut text, &mut bad);
+        if values.len() == 0 || values.len() == before || text.len() > 1 << 20 {
+            break;
+        }
+    }
+    (text, bad)
+}
+
+/// Escapes of a format; `\\` before `%` must not be taken for a directive, so they are replaced first.
+fn unescape_format(format: &str) -> String {
+    unescape_ansi(format)
+}
+
+fn format_once<'v>(
+    format: &str,
+    values: &mut impl Iterator<Item = &'v String>,
+    now: jiff::Timestamp,
+    text: &mut String,
+    bad: &mut Vec<String>,
+) {
+    let mut chars = format.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            text.push(c);
+            continue;
+        }
+        let mut flags = String::new();
+        while let Some(flag) = chars.peek().copied().filter(|c| "-+ #0".contains(*c)) {
+            flags.push(flag);
+            chars.next();
+        }
+        let mut count = |values: &mut dyn Iterator<Item = &'v String>| {
+            if chars.peek() == Some(&'*') {
+                chars.next();
+                return values.next().and_then(|value| value.parse().ok());
+            }
+            let mut number: Option<usize> = None;
+            while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
+                number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(digit as usize).min(4096));
+                chars.next();
+            }
+            number
+        };
+        let width = count(values).unwrap_or(0).min(4096);
+        let mut precision = None;
+        if chars.peek() == Some(&'.') {
+            chars.next();
+            let mut number = 0_usize;
+            while let Some(digit) = chars.peek().and_then(|c| c.to_digit(10)) {
+                number = number.saturating_mul(10).saturating_add(digit as usize).min(4096);
+                chars.next();
+            }
+            precision = Some(number);
+        }
+        let directive = chars.next();
+        if directive == Some('(') {
+            let pattern: String = chars.by_ref().take_while(|c| *c != ')').collect();
+            chars.next();
+            let at = values.next().and_then(|value| value.parse().ok()).filter(|at: &i64| *at >= 0);
+            let at = at.and_then(|at| jiff::Timestamp::from_second(at).ok()).unwrap_or(now);
+            text.push_str(&super::super::commands::format_time(at, &pattern));
+            continue;
+        }
+        let mut number = |values: &mut dyn Iterator<Item = &'v String>| -> i64 {
+            let Some(word) = values.next() else { return 0 };
+            integer(word).unwrap_or_else(|| {
+                bad.push(word.clone());
+                0
+            })
+        };
+        let body = match directive {
+            Some('%') | None => {
+                text.push('%');
+                continue;
+            }
+            Some('s') => {
+                let value = values.next().map_or("", String::as_str);
+                precision.map_or_else(|| value.to_owned(), |most| value.chars().take(most).collect())
+            }
+            Some('b') => unescape_ansi(values.next().map_or("", String::as_str)),
+            Some('q') => quote_if_needed(values.next().map_or("", String::as_str)),
+            Some('c') => values.next().and_then(|value| value.chars().next()).map(String::from).unwrap_or_default(),
+            Some('d' | 'i') => {
+                let value = number(values);
+                if flags.contains('+') && value >= 0 { format!("+{value}") } else { value.to_string() }
+            }
+            Some('u') => number(values).cast_unsigned().to_string(),
+            Some('x') => format!("{:x}", number(values)),
+            Some('X') => format!("{:X}", number(values)),
+            Some('o') => format!("{:o}", number(values)),
+            Some('f' | 'g' | 'e') => {
+                let value: f64 = values.next().and_then(|value| value.parse().ok()).unwrap_or(0.0);
+                format!("{value:.*}", precision.unwrap_or(6))
+            }
+            Some(other) => format!("%{other}"),
+        };
+        let missing = width.saturating_sub(body.chars().count());
+        if flags.contains('-') {
+            text.push_str(&body);
+            text.push_str(&" ".repeat(missing));
+        } else if flags.contains('0') && !matches!(directive, Some('s' | 'c' | 'b')) {
+            let (sign, digits) = body.strip_prefix('-').map_or(("", body.as_str()), |digits| ("-", digits));
+            text.push_str(sign);
+            text.push_str(&"0".repeat(missing));
+            text.push_str(digits);
+        } else {
+            text.push_str(&" ".repeat(missing));
+            text.push_str(&body);
+        }
+    }
+}
+
+fn integer(word: &str) -> Option<i64> {
+    let word = word.trim();
+    if word.is_empty() {
+        return Some(0);
+    }
+    if let Some(quoted) = word.strip_prefix(['\'', '"']) {
+        return quoted.chars().next().map(|c| i64::from(u32::from(c)));
+    }
+    if let Some(hex) = word.strip_prefix("0x") {
+        return i64::from_str_radix(hex, 16).ok();
+    }
+    word.parse().ok()
+}
+
+/// In single quotes, as `${x@Q}` writes it.
+pub(super) fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// As `set -x` and `printf %q` show a word.
+pub(super) fn quote_if_needed(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quote(text) }
+}
