@@ -42,7 +42,7 @@ pub struct Cost {
     /// A NAT gateway with its address. Every GB costs [`Cost::nat_gateway_per_gb`] on top.
     pub nat_gateway_per_month: f64,
     pub nat_gateway_per_gb: f64,
-    /// When the prices were read: `2026-11-01`.
+    /// When the prices were read, as the asset says it.
     pub date: String,
     pub region: String,
     pub source: String,
