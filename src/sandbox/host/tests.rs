@@ -411,3 +411,42 @@ proptest::proptest! {
         proptest::prop_assert!(output.stdout.len() < 4 << 20);
     }
 }
+
+#[test]
+fn nft_lists_what_it_was_given_as_the_real_one_does() {
+    let mut machine = booted(Flavour::AmazonLinux2023);
+    machine.run("dnf install -qy nftables", &OPEN);
+    let output = machine.run(
+        r#"nft -f - <<'EOF'
+table ip nat {
+  chain post {
+    type nat hook postrouting priority 100; policy accept;
+    oifname "ens5" counter masquerade
+  }
+}
+EOF
+nft add rule ip nat post ip saddr 10.0.0.0/8 ip daddr != 10.0.0.0/8 snat to 1.2.3.4
+nft add table inet f
+nft 'add chain inet f fwd2 { type filter hook forward priority filter; policy drop; }'
+nft add rule inet f fwd2 ct state established,related accept
+nft list ruleset"#,
+        &OPEN,
+    );
+    let expected = "table ip nat {\n\tchain post {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n\
+        \t\toifname \"ens5\" counter packets 0 bytes 0 masquerade\n\
+        \t\tip saddr 10.0.0.0/8 ip daddr != 10.0.0.0/8 snat to 1.2.3.4\n\t}\n}\n\
+        table inet f {\n\tchain fwd2 {\n\t\ttype filter hook forward priority filter; policy drop;\n\
+        \t\tct state established,related accept\n\t}\n}\n";
+    assert_eq!(output.stdout, expected, "{}", output.stderr);
+    let nat = &machine.kernel().ruleset.tables[0];
+    assert_eq!(nat.chains[0].rules[0].target, Target::Masquerade);
+    assert!(machine.kernel().ruleset.conntrack.is_some());
+    assert_eq!(machine.run("nft add rule inet f nochain accept", &OPEN).exit_code, 1);
+}
+
+#[test]
+fn what_the_simulated_awk_lacks_it_refuses() {
+    let output = run("echo x | awk '{ system(\"ls\") }'");
+    assert_eq!(output.exit_code, 2);
+    assert_eq!(output.stderr, "awk: function `system' is not supported by the simulated awk\n");
+}
