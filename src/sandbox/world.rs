@@ -94,7 +94,7 @@ impl World {
         }
     }
 
-    /// Answers one request at `self.now`.
+    /// Answers one request at `self.now`. What is due by then must have happened: see [`World::advance`].
     pub fn handle(&mut self, request: &Request) -> Response {
         let changes = !(request.action.starts_with("Describe") || request.action.starts_with("Get"));
         let before = (changes && !self.consistency.is_zero()).then(|| self.network.clone());
@@ -105,9 +105,11 @@ impl World {
             Service::Sts => actions::sts::dispatch(self, request),
             Service::Ssm => actions::ssm::dispatch(self, request),
         };
-        self.recompute();
+        if changes {
+            self.recompute();
+            self.keep(before);
+        }
         self.touched_by(&request.action);
-        self.keep(before);
         match answer {
             Ok(body) => wire::encode(request.service, &request.action, &body, request_id),
             Err(error) => wire::encode_error(request.service, &error, request_id),
