@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 /// Longer values are cut: boot scripts and commands.
-const LONGEST_VALUE: usize = 120;
+const LONGEST_VALUE: usize = 300;
 
 /// `aws ec2 describe-vpcs --filters … --region eu-central-1`.
 pub(super) fn from_request(service: &str, operation: &str, body: &[u8], suffix: &str) -> String {

@@ -370,7 +370,8 @@ fn from_credentials(error: &CredentialsError) -> (Kind, String) {
         _ if detail.is_empty() || matches!(error, CredentialsError::CredentialsNotLoaded(_)) => {
             "no AWS credentials were found".to_owned()
         }
-        _ => format!("no AWS credentials could be had: {detail}"),
+        // The last place in the chain that was asked is the instance metadata service, or the profile's own provider.
+        _ => format!("no AWS credentials were found; the last place asked says '{}'", detail.trim_end_matches('.')),
     };
     (kind, message)
 }
