@@ -14,3 +14,7 @@ pub mod scenario;
 pub mod store;
 pub mod wire;
 pub mod world;
+
+pub use connector::{Options, Sandbox, SandboxError, default_state_file};
+pub use faults::{Fault, Faults};
+pub use scenario::Scenario;

@@ -62,7 +62,8 @@ pub fn lines(keymap: &Keymap, columns: usize) -> Vec<Line> {
         if right.is_empty() && left.len() + block.len() / 2 <= half { left.extend(block) } else { right.extend(block) }
     }
     let rows = left.len().max(right.len());
-    (left.resize(rows, Line::blank()), right.resize(rows, Line::blank()));
+    left.resize(rows, Line::blank());
+    right.resize(rows, Line::blank());
     left.into_iter().zip(right).map(|(left, right)| beside(left, right, room + 2)).collect()
 }
 

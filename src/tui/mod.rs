@@ -23,7 +23,8 @@ pub mod widget;
 mod testing;
 
 pub use backend::{Backend, EventSink};
+pub use keymap::Keymap;
 pub use message::{Failure, Prepared, RunEnd, StepText};
 pub use model::Settings;
-pub use runtime::{ConsoleError, Options, run};
+pub use runtime::{ConsoleError, Options, Workbench, run};
 pub use theme::Theme;

@@ -1,6 +1,8 @@
 //! The loop: keys, time, signals and answers become messages on one path; `update` turns them into state and effects;
 //! effects run as tasks that answer with messages. Nothing here waits for AWS.
 
+mod workbench;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use super::model::{Model, Settings};
 use super::terminal::Screen;
 use super::theme::Theme;
 use super::update;
+
+pub use workbench::Workbench;
 
 /// While something is in progress, the spinner moves this often.
 const BUSY_TICK: Duration = Duration::from_millis(100);

@@ -231,7 +231,7 @@ fn way_out_line(out: &mut Sections, network: &Network, r: &Instance) {
         }
         Ok(WayOut::Other { target }) => out.pair("route leads to", target.to_string()),
         Ok(WayOut::None { code, reason }) => {
-            out.pair_toned("route leads to", format!("nowhere: {reason} ({code})"), Tone::Bad)
+            out.pair_toned("route leads to", format!("nowhere: {reason} ({code})"), Tone::Bad);
         }
     }
 }

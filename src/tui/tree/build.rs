@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::model::{Network, Part, Tags};
+use crate::model::{InstanceId, Network, Part, SubnetId, Tags};
 
 use super::{Exposure, Kind, Node, NodeKey, Seen, What};
 
@@ -104,9 +104,9 @@ impl<'a> Builder<'a> {
     fn region(&mut self) {
         let vpcs = self.items(|n| &n.vpcs);
         let subnets = self.placed(|n| &n.subnets, |v| Some(v.vpc_id.as_str()), |v| &v.tags);
-        let instances = self.placed(|n| &n.instances, |v| v.subnet_id.as_ref().map(|id| id.as_str()), |v| &v.tags);
+        let instances = self.placed(|n| &n.instances, |v| v.subnet_id.as_ref().map(SubnetId::as_str), |v| &v.tags);
         let interfaces = self.placed(|n| &n.network_interfaces, |v| Some(v.vpc_id.as_str()), |v| &v.tags);
-        let held = self.placed(|n| &n.network_interfaces, |v| v.instance_id().map(|id| id.as_str()), |v| &v.tags);
+        let held = self.placed(|n| &n.network_interfaces, |v| v.instance_id().map(InstanceId::as_str), |v| &v.tags);
         let by_subnet = self.placed(|n| &n.network_interfaces, |v| Some(v.subnet_id.as_str()), |v| &v.tags);
         let nat_gateways = self.placed(|n| &n.nat_gateways, |v| Some(v.vpc_id.as_str()), |v| &v.tags);
         let tables = self.placed(|n| &n.route_tables, |v| Some(v.vpc_id.as_str()), |v| &v.tags);

@@ -2,8 +2,8 @@
 //! Pure; the text is clean.
 
 use crate::model::{
-    AclAction, AclDirection, Instance, InstanceState, InterfaceStatus, NatGatewayState, Network, NetworkInterface,
-    Resource, Route, RouteState, RouteTarget, RuleDirection, SecurityGroupRule, StatusCheck,
+    AclAction, AclDirection, Instance, InstanceId, InstanceState, InterfaceStatus, NatGatewayState, Network,
+    NetworkInterface, Resource, Route, RouteState, RouteTarget, RuleDirection, SecurityGroupRule, StatusCheck,
 };
 use crate::tui::theme::Tone;
 use crate::tui::widget::text::clean;
@@ -115,7 +115,7 @@ pub fn with_names(seen: &Seen, text: &str) -> String {
         let named = Kind::of_id(id).and_then(|kind| seen.resource(kind, id)).map(|found| match found {
             // An interface without a name is known by what it is attached to.
             Resource::NetworkInterface(interface) if interface.tags.name().is_none() => {
-                let holder = interface.instance_id().map(|id| id.as_str());
+                let holder = interface.instance_id().map(InstanceId::as_str);
                 let name = holder.and_then(|id| seen.resource(Kind::Instance, id)).map(name_of);
                 let device = interface.attachment.as_ref().map_or(0, |a| a.device_index);
                 name.map_or_else(|| id.to_owned(), |name| format!("{name} #{device}"))
@@ -183,7 +183,7 @@ fn resource(seen: &Seen, found: Resource<'_>) -> Label {
             .with(count(acl.subnet_ids.len(), "subnet"), Tone::Dim),
         Resource::Address(address) => {
             let symbol = if address.association_id.is_some() { ("●", Tone::Ok) } else { ("○", Tone::Warn) };
-            let holder = address.instance_id.as_ref().map(|id| id.as_str());
+            let holder = address.instance_id.as_ref().map(InstanceId::as_str);
             let holder = holder.map(|id| seen.resource(Kind::Instance, id).map_or(id, name_of));
             Label::new(Some(symbol))
                 .with(address.public_ip.to_string(), Tone::Strong)

@@ -1,6 +1,6 @@
 //! Egress checks: whom to ask, and the answers as they arrive.
 
-use crate::model::{Instance, InstanceId, InstanceState};
+use crate::model::{Instance, InstanceId, InstanceState, VpcId};
 use crate::reach::{CheckProgress, Verdict};
 use crate::tui::effect::{Effect, Generation};
 use crate::tui::message::Failure;
@@ -32,7 +32,7 @@ pub(super) fn here(model: &mut Model, effects: &mut Vec<Effect>) {
 /// Every instance of the VPC that the console was started for, or of the region.
 pub(super) fn all(model: &mut Model, effects: &mut Vec<Effect>) {
     let vpc = model.settings.vpc_id.clone();
-    let ids = instances(model, |i| vpc.is_none() || i.vpc_id.as_ref().map(|id| id.as_str()) == vpc.as_deref());
+    let ids = instances(model, |i| vpc.is_none() || i.vpc_id.as_ref().map(VpcId::as_str) == vpc.as_deref());
     ask(model, ids, effects);
 }
 

@@ -8,6 +8,7 @@ mod checks;
 mod dialog;
 mod filter;
 mod panes;
+mod run;
 mod steps;
 mod tree;
 
@@ -56,8 +57,8 @@ fn handle(model: &mut Model, message: Message, effects: &mut Vec<Effect>) {
             answers::walked(model, generation, &instance_id, result);
         }
         Message::Planned { generation, result } => steps::planned(model, generation, result),
-        Message::Run { generation, event } => steps::event(model, generation, event, effects),
-        Message::RunEnded { generation, end } => steps::ended(model, generation, end, effects),
+        Message::Run { generation, event } => run::event(model, generation, event, effects),
+        Message::RunEnded { generation, end } => run::ended(model, generation, end, effects),
         Message::Check { generation, progress } => checks::progress(model, generation, progress),
         Message::CheckEnded { generation, result } => checks::ended(model, generation, result),
         Message::Calls(calls) => answers::calls(model, calls),

@@ -1,18 +1,18 @@
-//! The Steps pane: asking for a plan, running it, what comes back.
+//! The Steps pane: asking for a plan, agreeing to it, running and undoing it. What comes back is in `run`.
 
 use std::sync::Arc;
 
 use tui_input::Input;
 
 use crate::plan::{Output, PlanKind};
-use crate::saga::{Event, NodeState, RunMode};
+use crate::saga::{NodeState, RunMode};
 use crate::tui::effect::{Effect, Generation};
-use crate::tui::message::{Failure, Prepared, RunEnd};
+use crate::tui::message::{Failure, Prepared};
 use crate::tui::model::{Activity, Consent, Dialog, Model, Overlay, Pane, Script, Session, StepProgress, Steps};
 use crate::tui::theme::Tone;
 use crate::tui::tree::Kind;
 
-use super::{answers, panes};
+use super::panes;
 
 /// Asks for a plan that provisions. Changes nothing.
 pub(super) fn provision(model: &mut Model, effects: &mut Vec<Effect>) {
@@ -232,138 +232,5 @@ pub(super) fn script_of_selected(model: &Model) -> Option<String> {
     match session.script {
         Script::AwsCli => Some(text.aws_cli.clone()),
         Script::Terraform => text.terraform.clone(),
-    }
-}
-
-/// Something happened to a step.
-pub(super) fn event(model: &mut Model, generation: Generation, event: Event<Output>, effects: &mut Vec<Effect>) {
-    let now = model.now;
-    let mut moved = false;
-    {
-        let Some(session) = model.session_mut() else { return };
-        if session.activity.under_way().is_none_or(|(asked, _)| asked != generation) {
-            return;
-        }
-        let begin = session.begin();
-        let (id, change): (String, Box<dyn FnOnce(&mut StepProgress)>) = match event {
-            Event::StepStarted { id } => (
-                id,
-                Box::new(move |p| {
-                    (p.state, p.started_at, p.ended_at) = (NodeState::Started, Some(now), None);
-                    p.begun = begin;
-                    (p.says, p.next_move) = (None, None);
-                }),
-            ),
-            Event::StepSucceeded { id, output } => {
-                moved = true;
-                let made = output.id().map(str::to_owned);
-                (
-                    id,
-                    Box::new(move |p| {
-                        (p.state, p.ended_at, p.says, p.made) = (NodeState::Succeeded, Some(now), None, made);
-                    }),
-                )
-            }
-            Event::StepFailed { id, error } => {
-                (id, Box::new(move |p| (p.state, p.ended_at, p.says) = (NodeState::Failed(error), Some(now), None)))
-            }
-            Event::Progress { id, text } => (id, Box::new(move |p| p.says = Some(text))),
-            Event::UndoStarted { id } => (
-                id,
-                Box::new(|p| {
-                    (p.state, p.started_at, p.ended_at) = (NodeState::Undoing, Some(now), None);
-                }),
-            ),
-            Event::Undone { id } => {
-                moved = true;
-                (
-                    id,
-                    Box::new(|p| {
-                        *p = StepProgress {
-                            state: NodeState::Waiting,
-                            started_at: None,
-                            ended_at: None,
-                            says: Some("taken back".to_owned()),
-                            made: None,
-                            next_move: None,
-                            begun: 0,
-                        };
-                    }),
-                )
-            }
-            Event::UndoFailed { id, error } => {
-                (id, Box::new(move |p| (p.state, p.ended_at, p.says) = (NodeState::UndoFailed(error), Some(now), None)))
-            }
-            Event::Stopping => {
-                if let Activity::Running { generation, since } = session.activity {
-                    session.activity = Activity::Stopping { generation, since };
-                }
-                return;
-            }
-        };
-        let at = session.step_at(&id);
-        if let Some(progress) = at.and_then(|at| session.progress.get_mut(at)) {
-            change(progress);
-        }
-        // The cursor follows what happens.
-        if let Some(at) = at {
-            let begins =
-                matches!(session.progress.get(at).map(|p| &p.state), Some(NodeState::Started | NodeState::Undoing));
-            if begins {
-                session.cursor = at;
-            }
-        }
-    }
-    // What a step did is wanted in the tree, but not one observation on top of another.
-    if moved && model.refresh == crate::tui::model::Refresh::Idle {
-        answers::refresh(model, false, effects);
-    }
-}
-
-/// A run or an undo ended.
-pub(super) fn ended(model: &mut Model, generation: Generation, end: RunEnd, effects: &mut Vec<Effect>) {
-    let (tone, text) = {
-        let Some(session) = model.session_mut() else { return };
-        if session.activity.under_way().is_none_or(|(asked, _)| asked != generation) {
-            return;
-        }
-        session.activity = Activity::Idle;
-        if let RunEnd::Failed(failures) = &end {
-            for (id, failure) in failures {
-                if let Some(at) = session.step_at(id) {
-                    if let Some(progress) = session.progress.get_mut(at) {
-                        progress.state = NodeState::Failed(failure.reason.clone());
-                        progress.next_move.clone_from(&failure.next_move);
-                    }
-                    session.cursor = at;
-                }
-            }
-        } else if let Some(next) = session.next() {
-            session.cursor = next;
-        }
-        let said = summary(&end, session.plan.kind);
-        session.end = Some(end);
-        said
-    };
-    if matches!(model.overlay, Overlay::Dialog(Dialog::Quit)) {
-        model.overlay = Overlay::None;
-    }
-    model.toast(tone, text);
-    answers::refresh(model, false, effects);
-}
-
-fn summary(end: &RunEnd, kind: PlanKind) -> (Tone, String) {
-    match (end, kind) {
-        (RunEnd::Finished, PlanKind::Provision) => (Tone::Ok, "Provisioned: every step is done.".to_owned()),
-        (RunEnd::Finished, PlanKind::Teardown) => (Tone::Ok, "Torn down: every step is done.".to_owned()),
-        (RunEnd::Paused, _) => (Tone::Ok, "Done as far as asked; steps remain.".to_owned()),
-        (RunEnd::Stopped, _) => (Tone::Warn, "Stopped. Running again goes on from here.".to_owned()),
-        (RunEnd::Failed(failures), _) => (
-            Tone::Bad,
-            failures.first().map_or_else(|| "A step failed.".to_owned(), |(_, failure)| failure.to_string()),
-        ),
-        (RunEnd::Undone, _) => (Tone::Ok, "Taken back: nothing of this run is left.".to_owned()),
-        (RunEnd::PartlyUndone { .. }, _) => (Tone::Ok, "The step is taken back.".to_owned()),
-        (RunEnd::Broken(failure), _) => (Tone::Bad, failure.to_string()),
     }
 }

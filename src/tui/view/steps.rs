@@ -182,7 +182,8 @@ fn selected(session: &Session, step: &Step, progress: &StepProgress, (columns, r
     if let Some(RunEnd::Broken(failure)) = &session.end {
         lines.extend(self::failure(failure, columns));
     }
-    if let Some(says) = &progress.says {
+    let moving = matches!(progress.state, NodeState::Started | NodeState::Undoing);
+    if let Some(says) = progress.says.as_ref().filter(|_| moving) {
         lines.extend(hang(&Line::of("◐ ", Tone::Busy), &Line::of("  ", Tone::Busy), says, Tone::Busy, columns));
     }
     lines.extend(hang(&blank, &blank, &step.reason, Tone::Text, columns));

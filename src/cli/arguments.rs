@@ -1,0 +1,269 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::Ipv4Net;
+
+use crate::model::{InstanceId, VpcId};
+
+/// A terminal operations console for NAT instances on AWS
+///
+/// Without a command it opens the console. With --sandbox everything happens in the AWS inside this program: no
+/// account, no cost.
+#[derive(Debug, Parser)]
+#[command(name = "natdeck", version, propagate_version = true, max_term_width = 100)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Where natdeck is pointed and how it speaks. Accepted before and after the command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Work in the embedded sandbox instead of AWS
+    #[arg(long, global = true, env = "NATDECK_SANDBOX", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "World")]
+    pub sandbox: bool,
+    /// What a new sandbox starts with (default: draft)
+    #[arg(long, global = true, value_enum, value_name = "NAME", help_heading = "World")]
+    pub scenario: Option<ScenarioName>,
+    /// The file that keeps the sandbox's world [default: natdeck/sandbox.json in the XDG state directory]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "World")]
+    pub sandbox_state: Option<PathBuf>,
+    /// Make the sandbox misbehave: throttle=30%, lost=5%, consistency=2s, latency=200ms, deny=ec2:CreateRoute
+    #[arg(long, global = true, value_name = "FAULT", help_heading = "World")]
+    pub sandbox_fault: Vec<String>,
+    /// Named profile of the AWS configuration
+    #[arg(long, global = true, value_name = "NAME", help_heading = "World")]
+    pub profile: Option<String>,
+    /// AWS region
+    #[arg(long, global = true, value_name = "NAME", help_heading = "World")]
+    pub region: Option<String>,
+    /// Send every call to this endpoint instead of AWS
+    #[arg(long, global = true, value_name = "URL", help_heading = "World")]
+    pub endpoint_url: Option<String>,
+    /// The stack: what one provisioning made, named by the tag natdeck:stack [default: natdeck]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "World")]
+    pub stack: Option<String>,
+    /// Refuse every call that could change anything, before it is sent
+    #[arg(long, global = true, env = "NATDECK_READ_ONLY", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Behaviour")]
+    pub read_only: bool,
+    /// Write diagnostics to this file
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Behaviour")]
+    pub log_file: Option<PathBuf>,
+    /// Print every API call to standard error; twice: with the equivalent aws CLI line
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Behaviour")]
+    pub verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN", help_heading = "Behaviour")]
+    pub color: Color,
+    /// Colours of the console [default: by the terminal]
+    #[arg(long, global = true, value_enum, value_name = "NAME", help_heading = "Behaviour")]
+    pub theme: Option<ThemeName>,
+}
+
+/// The worlds that a sandbox can start with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScenarioName {
+    /// No VPC at all
+    Empty,
+    /// The article's VPC, subnets, SSM and private instances, and no NAT yet
+    Draft,
+    /// The draft with the article's finished NAT instance
+    Article,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+/// The console's themes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ThemeName {
+    Dark,
+    Light,
+    /// The terminal's own 16 colours
+    Ansi16,
+}
+
+/// How a document is printed on standard output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    #[default]
+    Text,
+    /// One JSON document with "version": 1
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the VPCs, their subnets, route tables, NAT and instances
+    Tree(TreeArguments),
+    /// Show what apply would do
+    Plan(PlanArguments),
+    /// Build the NAT, or what is missing of it; the same command again resumes
+    Apply(ApplyArguments),
+    /// Remove everything that carries the stack's tag
+    Destroy(DestroyArguments),
+    /// Ask the private instances which address the outside sees, and compare it with the NAT's
+    Check(CheckArguments),
+    /// The sandbox itself
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
+    /// Print the least IAM policy that natdeck itself needs
+    IamPolicy,
+    /// Print a completion script
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct TreeArguments {
+    /// Only this VPC
+    #[arg(long, value_name = "ID")]
+    pub vpc: Option<VpcId>,
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+}
+
+/// What to build. Flags win over the file, the file over the defaults, which are the article's.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SpecArguments {
+    /// A TOML file with what to build
+    #[arg(long, value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    /// Build in this VPC instead of looking for one with the wanted range
+    #[arg(long, value_name = "ID")]
+    pub vpc: Option<VpcId>,
+    /// Range of the VPC [default: 10.8.0.0/16]
+    #[arg(long, value_name = "CIDR")]
+    pub vpc_cidr: Option<Ipv4Net>,
+    /// Range of the public subnet [default: 10.8.1.0/24]
+    #[arg(long, value_name = "CIDR")]
+    pub public_subnet_cidr: Option<Ipv4Net>,
+    /// Range of the private subnet [default: 10.8.2.0/24]
+    #[arg(long, value_name = "CIDR")]
+    pub private_subnet_cidr: Option<Ipv4Net>,
+    /// Availability zone of both subnets
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
+    /// Instance type of the NAT and of the private instances [default: t4g.nano]
+    #[arg(long, value_name = "TYPE")]
+    pub instance_type: Option<String>,
+    /// Image: an AMI id or an SSM parameter [default: the newest Amazon Linux 2023]
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// How the NAT stands in the VPC [default: second-interface]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub topology: Option<TopologyName>,
+    /// Give the NAT an Elastic IP, which it keeps when stopped
+    #[arg(long)]
+    pub elastic_ip: bool,
+    /// Make no SSM endpoints: SSM goes out through the NAT and dies with it
+    #[arg(long)]
+    pub no_ssm_endpoints: bool,
+    /// How many private instances to launch where there are none [default: 2]
+    #[arg(long, value_name = "N")]
+    pub private_instances: Option<u32>,
+    /// Key pair for SSH to the NAT (SSH is off by default)
+    #[arg(long, value_name = "NAME")]
+    pub ssh_key: Option<String>,
+    /// Where SSH to the NAT may come from
+    #[arg(long, value_name = "CIDR")]
+    pub ssh_cidr: Option<Ipv4Net>,
+}
+
+/// How the NAT stands in the VPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TopologyName {
+    /// The article's: a second interface in the private subnet
+    SecondInterface,
+    /// The one that AWS documents: one interface, in the public subnet
+    SingleInterface,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    #[command(flatten)]
+    pub spec: SpecArguments,
+    /// Plan the teardown of the stack instead
+    #[arg(long)]
+    pub destroy: bool,
+    /// Exit with 1 when there is something to do
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct ApplyArguments {
+    #[command(flatten)]
+    pub spec: SpecArguments,
+    /// Do it without asking
+    #[arg(long, short)]
+    pub yes: bool,
+    /// When a step fails, take back what this run did
+    #[arg(long)]
+    pub undo_on_failure: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DestroyArguments {
+    /// Do it without asking for the stack's name
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Instances to ask [default: every private instance and the NATs they use]
+    #[arg(value_name = "INSTANCE")]
+    pub instances: Vec<InstanceId>,
+    /// Only instances of this VPC
+    #[arg(long, value_name = "ID")]
+    pub vpc: Option<VpcId>,
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SandboxCommand {
+    /// Throw the sandbox's world away and start again from a scenario
+    Reset,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_are_accepted_after_the_command() {
+        let arguments = Arguments::try_parse_from(["natdeck", "check", "--sandbox", "--output", "json"]).unwrap();
+        assert!(arguments.global.sandbox);
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let error = Arguments::try_parse_from(["natdeck", "tree", "--vpc", "subnet-0a1b2c3d"]).unwrap_err();
+        assert!(error.to_string().contains("is not a VPC id"), "{error}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The commands that look: `tree` and `check`.
+
+use color_eyre::eyre::{self, bail};
+
+use super::arguments::{CheckArguments, Output, TreeArguments};
+use super::output::{check_json, check_row, check_text, tree_json, tree_text};
+use super::{Answer, Context};
+use crate::model::Network;
+use crate::ops::{self, Overall};
+use crate::reach::CheckProgress;
+
+/// An answer that holds nothing but gaps is no answer: the first reason is the error.
+fn refuse_blindness(network: &Network) -> eyre::Result<()> {
+    if network.vpcs.gap().is_some() && network.subnets.gap().is_some() && network.instances.gap().is_some()
+        && let Some(gap) = network.gaps().first()
+    {
+        bail!("nothing could be observed: {gap}");
+    }
+    Ok(())
+}
+
+pub async fn tree(context: &Context, arguments: &TreeArguments) -> eyre::Result<Answer> {
+    let session = context.connect().await?;
+    let (identity, network) =
+        tokio::join!(session.caller_identity(), ops::observe(&session, arguments.vpc.as_ref(), None));
+    refuse_blindness(&network)?;
+    let identity = identity.unwrap_or_else(|_| session.identity());
+    if let Some(vpc) = &arguments.vpc
+        && let Ok(None) = network.vpcs.get(vpc)
+    {
+        bail!("there is no VPC {vpc} in {}; natdeck tree lists the VPCs", network.region);
+    }
+    match arguments.output {
+        Output::Json => context.terminal.json(&tree_json(&identity, &network))?,
+        Output::Text => context.terminal.document(&tree_text(&identity, &network))?,
+    }
+    Ok(Answer::Yes)
+}
+
+pub async fn check(context: &Context, arguments: &CheckArguments) -> eyre::Result<Answer> {
+    let session = context.connect().await?;
+    let network = ops::observe(&session, arguments.vpc.as_ref(), None).await;
+    refuse_blindness(&network)?;
+    let chosen = ops::choose(&network, &arguments.instances, arguments.vpc.as_ref())?;
+    let terminal = &context.terminal;
+    let report = ops::check(&session, &network, &chosen, &mut |progress| {
+        if let CheckProgress::Started { instance_ids } = progress {
+            terminal.say(&format!("asking {} instances for {}", instance_ids.len(), ops::FIRST));
+        } else if let CheckProgress::Answered(row) = progress
+            && arguments.output == Output::Json
+        {
+            terminal.say(&check_row(terminal.err, &row));
+        }
+    })
+    .await;
+    let overall = report.overall();
+    let vpc = arguments.vpc.as_ref().or_else(|| the_only_vpc(&network, &chosen));
+    match arguments.output {
+        Output::Json => {
+            let document = check_json(&session.identity(), vpc, overall == Overall::Ok, &report.results);
+            terminal.json(&document)?;
+        }
+        Output::Text => terminal.document(&check_text(terminal.out, &report.results))?,
+    }
+    Ok(match overall {
+        Overall::Ok => Answer::Yes,
+        Overall::Broken => Answer::No,
+        Overall::CannotTest => Answer::CannotTest,
+    })
+}
+
+/// The VPC of the chosen instances, when it is one.
+fn the_only_vpc<'a>(network: &'a Network, chosen: &[ops::Chosen]) -> Option<&'a crate::model::VpcId> {
+    let mut vpcs: Vec<_> = chosen
+        .iter()
+        .filter_map(|c| network.instances.shown().get(c.instance_id.as_str())?.vpc_id.as_ref())
+        .collect();
+    vpcs.sort();
+    vpcs.dedup();
+    match vpcs.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    }
+}

@@ -1,0 +1,93 @@
+//! The headless commands: one function each, from arguments to an exit code.
+//!
+//! Documents go to standard output; progress, questions and errors to standard error. Exit codes: 0 as asked, 1 the
+//! answer is no, 2 bad usage or an AWS error, 3 cannot test.
+
+pub mod arguments;
+mod change;
+mod inspect;
+pub mod output;
+mod spec;
+mod terminal;
+
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+use color_eyre::eyre;
+
+use arguments::{Arguments, Command, Global};
+pub use spec::read as read_spec;
+pub use terminal::{Terminal, error_line};
+
+use crate::aws::{CallLog, Session, Target};
+
+/// The end of a command that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// As asked.
+    Yes,
+    /// The answer is no: egress is broken, or the plan is not empty.
+    No,
+    CannotTest,
+}
+
+impl Answer {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Yes => 0,
+            Self::No => 1,
+            Self::CannotTest => 3,
+        }
+    }
+}
+
+/// Bad usage or an AWS error.
+pub const FAILED: u8 = 2;
+
+/// What every command needs.
+pub struct Context {
+    pub global: Global,
+    pub target: Target,
+    /// Where journals are kept.
+    pub state_dir: PathBuf,
+    pub terminal: Terminal,
+    pub log: CallLog,
+}
+
+impl Context {
+    async fn connect(&self) -> eyre::Result<Session> {
+        Ok(Session::connect(self.target.clone(), self.log.clone()).await?)
+    }
+}
+
+/// Runs a headless command. `sandbox reset` and the console are not here: main owns their worlds.
+pub async fn run(command: &Command, context: &Context) -> eyre::Result<Answer> {
+    match command {
+        Command::Tree(arguments) => inspect::tree(context, arguments).await,
+        Command::Check(arguments) => inspect::check(context, arguments).await,
+        Command::Plan(arguments) => change::plan(context, arguments).await,
+        Command::Apply(arguments) => change::apply(context, arguments).await,
+        Command::Destroy(arguments) => change::destroy(context, arguments).await,
+        Command::IamPolicy | Command::Completions { .. } | Command::Man | Command::Sandbox(_) => {
+            offline(command, &context.terminal)
+        }
+    }
+}
+
+/// The commands that need no world at all. Others answer that they do.
+pub fn offline(command: &Command, terminal: &Terminal) -> eyre::Result<Answer> {
+    let mut document = Vec::new();
+    match command {
+        Command::IamPolicy => {
+            document = serde_json::to_vec_pretty(&crate::aws::iam_policy())?;
+            document.push(b'\n');
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "natdeck", &mut document);
+        }
+        Command::Man => clap_mangen::Man::new(Arguments::command()).render(&mut document)?,
+        _ => eyre::bail!("this command needs a world to work in"),
+    }
+    terminal.document(&String::from_utf8_lossy(&document))?;
+    Ok(Answer::Yes)
+}

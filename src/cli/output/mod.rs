@@ -1,0 +1,13 @@
+//! Documents on standard output: text for people, JSON for scripts. Pure: values in, text out.
+
+mod check;
+mod paint;
+mod plan;
+mod tree_json;
+mod tree_text;
+
+pub use check::{check_json, check_row, check_text};
+pub use paint::Paint;
+pub use plan::{plan_json, plan_text};
+pub use tree_json::document as tree_json;
+pub use tree_text::render as tree_text;

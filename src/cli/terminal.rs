@@ -1,0 +1,83 @@
+//! The two streams, colour, and questions.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use color_eyre::eyre;
+
+use super::arguments::Color;
+use super::output::Paint;
+
+/// Where a command writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    /// Colour of documents on standard output.
+    pub out: Paint,
+    /// Colour of everything on standard error.
+    pub err: Paint,
+}
+
+impl Terminal {
+    /// `auto` is colour on a terminal unless `NO_COLOR` is set to anything (<https://no-color.org>).
+    pub fn new(color: Color) -> Self {
+        let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = |is_terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => allowed && is_terminal,
+        };
+        Self {
+            out: Paint { colour: colour(io::stdout().is_terminal()) },
+            err: Paint { colour: colour(io::stderr().is_terminal()) },
+        }
+    }
+
+    /// Writes a document to standard output. A reader that has gone (`| head`) is not an error.
+    pub fn document(&self, text: &str) -> eyre::Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Writes a JSON document.
+    pub fn json(&self, document: &serde_json::Value) -> eyre::Result<()> {
+        self.document(&format!("{document:#}\n"))
+    }
+
+    /// One line to standard error. Nobody may be reading it, which must not end a command half-way.
+    pub fn say(&self, line: &str) {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+
+    /// Asks for a word and says whether it was given. Only at a terminal: a script says `--yes`.
+    pub fn ask_for(&self, question: &str, wanted: &str) -> eyre::Result<bool> {
+        if !io::stdin().is_terminal() {
+            eyre::bail!("standard input is not a terminal to ask at; pass --yes to go ahead without being asked");
+        }
+        {
+            let mut err = io::stderr().lock();
+            write!(err, "{question} ")?;
+            err.flush()?;
+        }
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        Ok(line.trim() == wanted)
+    }
+}
+
+/// The chain of causes on one line, without saying the same twice.
+pub fn error_line(report: &eyre::Report) -> String {
+    let mut line = String::new();
+    for cause in report.chain() {
+        let text = cause.to_string().replace('\n', " ");
+        if line.contains(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(text.trim());
+    }
+    line
+}

@@ -1,0 +1,19 @@
+//! The use cases, shared by the command line and the console: observe, plan, change, check.
+//!
+//! Everything here works through [`crate::aws`]; nothing knows whether AWS or the sandbox answers.
+
+mod action;
+mod change;
+mod check;
+mod host_facts;
+mod observe;
+mod plan;
+mod preflight;
+
+pub use action::{AwsAction, StepError};
+pub use change::{Change, ChangeError, Ended, nodes};
+pub use check::{CheckReport, ChooseError, Chosen, FIRST, OUTSIDE, Overall, check, choose};
+pub use host_facts::gather as gather_host_facts;
+pub use observe::observe;
+pub use plan::{PlanningError, plan_provision, plan_teardown};
+pub use preflight::{Denied, preflight};

@@ -1,0 +1,274 @@
+//! The console's backend: `ops` on one target. Connects when it is first asked for something, so that the console is
+//! there before any file or network is touched.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+
+use super::super::backend::{Backend, EventSink};
+use super::super::effect::WalkDepth;
+use super::super::message::{Failure, Prepared, RunEnd, StepText};
+use crate::aws::{CallLog, Error, Session, Target};
+use crate::model::host::Hosts;
+use crate::model::{ApiCall, Identity, InstanceId, Network, World};
+use crate::ops::{self, Change, ChangeError, Ended, PlanningError};
+use crate::plan::{self, Output, Plan, PlanKind, Spec};
+use crate::reach::{CheckProgress, Flow, Trace, walk};
+use crate::saga::{Event, RunMode, Stop};
+
+/// One target, and what the console has begun there.
+pub struct Workbench {
+    target: Target,
+    log: CallLog,
+    /// Where journals are kept.
+    state_dir: PathBuf,
+    spec: Spec,
+    session: OnceCell<Session>,
+    /// The change that was begun or found unfinished. Holds the stack's lock.
+    change: AsyncMutex<Option<Change>>,
+    stop: Mutex<Option<Stop>>,
+    /// What the hosts said when they were last asked.
+    hosts: Mutex<Hosts>,
+}
+
+impl Workbench {
+    pub fn new(target: Target, log: CallLog, state_dir: PathBuf, spec: Spec) -> Self {
+        Self {
+            target,
+            log,
+            state_dir,
+            spec,
+            session: OnceCell::new(),
+            change: AsyncMutex::new(None),
+            stop: Mutex::new(None),
+            hosts: Mutex::new(Hosts::new()),
+        }
+    }
+
+    async fn session(&self) -> Result<&Session, Error> {
+        self.session.get_or_try_init(|| Session::connect(self.target.clone(), self.log.clone())).await
+    }
+
+    async fn prepare(&self, kind: PlanKind, stack: &str) -> Result<Prepared, Failure> {
+        let what = match kind {
+            PlanKind::Provision => format!("plan stack '{stack}'"),
+            PlanKind::Teardown => format!("plan the teardown of '{stack}'"),
+        };
+        let failed = |error: &dyn std::error::Error| Failure::new(what.clone(), chain(error));
+        let session = self.session().await.map_err(|error| failed(&error))?;
+        let mut change = self.change.lock().await;
+        if let Some(earlier) = change.take() {
+            // Whatever it made is found again by its tags; a finished one is put aside.
+            let finished = earlier.steps().iter().all(|(_, state)| state.is_done());
+            if finished {
+                earlier.close().map_err(|error| failed(&error))?;
+            }
+        }
+        // Read-only changes nothing, and so has nothing to go on with.
+        if !self.target.read_only {
+            let resumed = Change::resume(session, &self.state_dir, stack, kind).map_err(|error| failed(&error))?;
+            if let Some(resumed) = resumed {
+                let prepared = prepared_from(&resumed, stack, kind);
+                *change = Some(resumed);
+                return Ok(prepared);
+            }
+        }
+        drop(change);
+        let network = ops::observe(session, None, None).await;
+        let plan = match kind {
+            PlanKind::Provision => {
+                let spec = Spec { name: stack.to_owned(), ..self.spec.clone() };
+                ops::plan_provision(session, &spec, &network).await
+            }
+            PlanKind::Teardown => ops::plan_teardown(stack, &network),
+        };
+        let plan = plan.map_err(|error: PlanningError| failed(&error))?;
+        Ok(prepared(plan, Vec::new()))
+    }
+
+    /// Holds the stack for `plan`: goes on with what was begun, or begins.
+    async fn begin(&self, change: &mut Option<Change>, plan: &Plan) -> Result<(), Failure> {
+        let what = format!("run stack '{}'", plan.stack);
+        if change.is_none() {
+            let session = self.session().await.map_err(|error| Failure::new(what.clone(), error.to_string()))?;
+            let denied =
+                ops::preflight(session, plan).await.map_err(|error| Failure::new(what.clone(), error.to_string()))?;
+            if let Some(first) = denied.first() {
+                let reason = format!("AWS would refuse {} steps, the first is '{}'", denied.len(), first.title);
+                let next_move = format!("ask for {}; natdeck iam-policy prints all that natdeck needs", first.action);
+                return Err(Failure::new(what, reason).with_next_move(next_move));
+            }
+            let begun = Change::begin(session, &self.state_dir, plan);
+            *change = Some(begun.map_err(|error: ChangeError| Failure::new(what, chain(&error)))?);
+        }
+        let stop = change.as_ref().map(Change::stop);
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
+        Ok(())
+    }
+}
+
+/// The chain of causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}
+
+/// What the Steps pane shows of a plan.
+fn prepared(plan: Plan, resumed: Vec<(String, crate::saga::NodeState)>) -> Prepared {
+    let outputs = plan.outputs();
+    let texts = plan
+        .steps
+        .iter()
+        .map(|step| StepText { aws_cli: step.aws_cli(&outputs), terraform: step.terraform() })
+        .collect();
+    let cost = plan::cost(&plan).map(|cost| cost_lines(&cost)).unwrap_or_default();
+    Prepared { plan, texts, cost, resumed }
+}
+
+/// The estimate in the Steps pane's words.
+fn cost_lines(cost: &plan::Cost) -> Vec<String> {
+    vec![
+        format!("about ${:.2} a month, idle; the NAT itself ${:.2}", cost.per_month, cost.nat_per_month),
+        format!("a NAT gateway: ${:.2} and ${} per GB", cost.nat_gateway_per_month, cost.nat_gateway_per_gb),
+        format!("list prices of {}, {}", cost.region, cost.date),
+    ]
+}
+
+/// The plan of a change that an earlier process began, and where its steps stand.
+fn prepared_from(change: &Change, stack: &str, kind: PlanKind) -> Prepared {
+    let steps = change.steps();
+    let resumed = steps.iter().map(|(step, state)| (step.id.as_str().to_owned(), state.clone())).collect();
+    let plan = Plan {
+        stack: stack.to_owned(),
+        kind,
+        steps: steps.iter().map(|(step, _)| (*step).clone()).collect(),
+        notes: vec!["An earlier run began this and did not end it: what is done stays done.".to_owned()],
+        blockers: Vec::new(),
+    };
+    prepared(plan, resumed)
+}
+
+/// How a run ended, in the console's words.
+fn run_end(ended: Result<Ended, ChangeError>) -> RunEnd {
+    match ended {
+        Ok(Ended::Finished) => RunEnd::Finished,
+        Ok(Ended::Paused { .. }) => RunEnd::Paused,
+        Ok(Ended::Stopped) => RunEnd::Stopped,
+        Ok(Ended::Undone) => RunEnd::Undone,
+        Ok(Ended::PartlyUndone { id }) => RunEnd::PartlyUndone { id },
+        Ok(Ended::Failed { failures }) => RunEnd::Failed(
+            failures
+                .into_iter()
+                .map(|failure| {
+                    let reason = failure.error.to_string();
+                    (failure.id.clone(), Failure::new(failure.id, reason))
+                })
+                .collect(),
+        ),
+        Err(error) => RunEnd::Broken(Failure::new("run the steps", chain(&error))),
+    }
+}
+
+impl Backend for Workbench {
+    fn identity(&self) -> Identity {
+        if let Some(session) = self.session.get() {
+            return session.identity();
+        }
+        let world = match (&self.target.sandbox, &self.target.endpoint_url) {
+            (Some(_), _) => World::Sandbox,
+            (None, Some(url)) => World::Endpoint(url.clone()),
+            (None, None) => World::Aws,
+        };
+        Identity {
+            world,
+            region: self.target.region.clone().unwrap_or_default(),
+            profile: self.target.profile.clone(),
+            account_id: None,
+            caller_arn: None,
+            read_only: self.target.read_only,
+        }
+    }
+
+    async fn caller_identity(&self) -> Result<Identity, Failure> {
+        let failed = |error: Error| Failure::new("ask who we are", error.to_string());
+        self.session().await.map_err(failed)?.caller_identity().await.map_err(failed)
+    }
+
+    async fn observe(&self) -> Result<Network, Failure> {
+        let failed = |error: Error| Failure::new("look at the VPCs", error.to_string());
+        let session = self.session().await.map_err(failed)?;
+        Ok(ops::observe(session, None, None).await)
+    }
+
+    async fn walk(&self, network: Arc<Network>, instance_id: InstanceId, depth: WalkDepth) -> Result<Trace, Failure> {
+        if depth == WalkDepth::AskHosts {
+            let failed = |error: Error| Failure::new("ask the NAT host", error.to_string());
+            let session = self.session().await.map_err(failed)?;
+            let gathered = ops::gather_host_facts(session, &network, std::iter::once(&instance_id)).await;
+            self.hosts.lock().unwrap_or_else(PoisonError::into_inner).extend(gathered);
+        }
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(walk(&network, &*hosts, &Flow::https(instance_id, ops::OUTSIDE)))
+    }
+
+    async fn plan_provision(&self, _network: Option<Arc<Network>>) -> Result<Prepared, Failure> {
+        self.prepare(PlanKind::Provision, &self.spec.name.clone()).await
+    }
+
+    async fn plan_teardown(&self, stack: Option<String>) -> Result<Prepared, Failure> {
+        let stack = stack.unwrap_or_else(|| self.spec.name.clone());
+        self.prepare(PlanKind::Teardown, &stack).await
+    }
+
+    async fn run(&self, plan: Arc<Plan>, mode: RunMode, events: EventSink<Event<Output>>) -> RunEnd {
+        let mut slot = self.change.lock().await;
+        if let Err(failure) = self.begin(&mut slot, &plan).await {
+            return RunEnd::Broken(failure);
+        }
+        let Some(change) = slot.as_mut() else { return RunEnd::Stopped };
+        run_end(change.run(mode, &mut |event| events.send(event)).await)
+    }
+
+    fn stop_run(&self) {
+        if let Some(stop) = &*self.stop.lock().unwrap_or_else(PoisonError::into_inner) {
+            stop.request();
+        }
+    }
+
+    async fn undo_last(&self, plan: Arc<Plan>, events: EventSink<Event<Output>>) -> RunEnd {
+        let mut slot = self.change.lock().await;
+        let Some(change) = slot.as_mut() else {
+            let failure = Failure::new("undo the last step", format!("nothing of stack '{}' was run here", plan.stack));
+            return RunEnd::Broken(failure.with_next_move("ctrl-d plans the teardown of what exists"));
+        };
+        run_end(change.undo_last(&mut |event| events.send(event)).await)
+    }
+
+    async fn check(
+        &self,
+        network: Arc<Network>,
+        instance_ids: Vec<InstanceId>,
+        progress: EventSink<CheckProgress>,
+    ) -> Result<(), Failure> {
+        let what = "check the egress";
+        let session = self.session().await.map_err(|error| Failure::new(what, error.to_string()))?;
+        let chosen =
+            ops::choose(&network, &instance_ids, None).map_err(|error| Failure::new(what, error.to_string()))?;
+        ops::check(session, &network, &chosen, &mut |news| progress.send(news)).await;
+        Ok(())
+    }
+
+    fn calls_after(&self, number: u64) -> Vec<ApiCall> {
+        self.log.calls().iter().filter(|call| call.number > number).map(|call| (**call).clone()).collect()
+    }
+}
