@@ -76,12 +76,6 @@ impl Machine {
         }
     }
 
-    /// The card whose interface is called `name`, altnames included.
-    pub(super) fn nic_of(&self, name: &str) -> Option<&Nic> {
-        let mac = self.kernel.interface(name)?.mac_address.clone()?;
-        self.nics.iter().find(|nic| nic.mac_address.eq_ignore_ascii_case(&mac))
-    }
-
     /// The kernel finds a card and the system configures it. A card that is already there is configured anew.
     pub(super) fn plug(&mut self, nic: &Nic) {
         let name = self.interface_name(nic.device_index);

@@ -197,9 +197,23 @@ fn curl_fails_as_curl_fails() {
     let closed = World { egress: false, dns: true };
     let cases = [
         ("curl -s https://api.ipify.org", &OPEN, "3.64.126.205", "", 0, 48),
-        ("curl -sS -m 10 https://api.ipify.org", &closed, "", "curl: (28) Connection timed out after 10001 milliseconds\n", 28, 10_000),
+        (
+            "curl -sS -m 10 https://api.ipify.org",
+            &closed,
+            "",
+            "curl: (28) Connection timed out after 10001 milliseconds\n",
+            28,
+            10_000,
+        ),
         ("curl -s --max-time 5 https://api.ipify.org", &closed, "", "", 28, 5_000),
-        ("curl -sS http://example.com:81/", &OPEN, "", "curl: (7) Failed to connect to example.com port 81 after 1 ms: Couldn't connect to server\n", 7, 0),
+        (
+            "curl -sS http://example.com:81/",
+            &OPEN,
+            "",
+            "curl: (7) Failed to connect to example.com port 81 after 1 ms: Couldn't connect to server\n",
+            7,
+            0,
+        ),
         ("curl -sS https://nope.invalid/", &OPEN, "", "curl: (6) Could not resolve host: nope.invalid\n", 6, 0),
         ("curl -fsS https://example.com/x", &OPEN, "", "curl: (22) The requested URL returned error: 404\n", 22, 48),
         ("curl -s -o /dev/null -w '%{http_code}' http://example.com/", &OPEN, "200", "", 0, 24),
@@ -217,7 +231,8 @@ fn curl_fails_as_curl_fails() {
 #[test]
 fn the_metadata_service_wants_a_token() {
     let mut machine = booted(Flavour::AmazonLinux2023);
-    let refused = machine.run("curl -s -o /dev/null -w '%{http_code}' http://169.254.169.254/latest/meta-data/mac", &OPEN);
+    let refused =
+        machine.run("curl -s -o /dev/null -w '%{http_code}' http://169.254.169.254/latest/meta-data/mac", &OPEN);
     assert_eq!(refused.stdout, "401");
     let script = r#"
 TOKEN=$(curl -sf -X PUT http://169.254.169.254/latest/api/token -H "X-aws-ec2-metadata-token-ttl-seconds: 60")
@@ -238,7 +253,10 @@ fn packages_need_a_way_out() {
     let failed = machine.run("dnf install -y iptables-nft", &World { egress: false, dns: true });
     assert_eq!(failed.exit_code, 1);
     assert!(failed.stderr.contains("Curl error (28): Timeout was reached"), "{}", failed.stderr);
-    assert_eq!(machine.run("dnf -q install -y iptables-nft && command -v iptables", &OPEN).stdout, "/usr/sbin/iptables\n");
+    assert_eq!(
+        machine.run("dnf -q install -y iptables-nft && command -v iptables", &OPEN).stdout,
+        "/usr/sbin/iptables\n"
+    );
     let missing = machine.run("dnf install -y no-such-thing", &OPEN);
     assert!(missing.stderr.ends_with("Error: Unable to find a match: no-such-thing\n"), "{}", missing.stderr);
 }
@@ -249,7 +267,8 @@ fn the_second_interface_gets_policy_routing_by_itself() {
     let kernel = machine.kernel();
     assert_eq!(kernel.interface("device-number-1").map(|i| i.name.as_str()), Some("ens6"));
     assert!(kernel.policy_rules.iter().any(|rule| rule.table == 10_001 && rule.priority == 10_001));
-    let default = |table| kernel.routes.iter().find(|route| route.table == table && route.destination.prefix_len() == 0);
+    let default =
+        |table| kernel.routes.iter().find(|route| route.table == table && route.destination.prefix_len() == 0);
     assert_eq!(default(MAIN_TABLE).map(|route| (route.device.as_str(), route.metric)), Some(("ens5", 512)));
     assert_eq!(default(10_001).map(|route| route.device.as_str()), Some("ens6"));
     assert!(kernel.routes.iter().all(|route| route.kind == HostRouteKind::Unicast));
@@ -276,20 +295,41 @@ fn ip_prints_as_iproute2_does() {
     );
     let json = lines("ip -j addr show ens5");
     assert!(json.starts_with(r#"[{"ifindex":2,"ifname":"ens5","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":9001,"qdisc":"mq","operstate":"UP","group":"default","txqlen":1000,"link_type":"ether","address":"0e:00:00:00:00:00","broadcast":"ff:ff:ff:ff:ff:ff","altnames":["enp0s5","device-number-0","eni-00"],"addr_info":[{"family":"inet","local":"10.8.1.227","prefixlen":24,"broadcast":"10.8.1.255","scope":"global","label":"ens5","valid_life_time":4294967295"#), "{json}");
-    assert!(lines("ip -j route show table all").contains(r#"{"dst":"default","gateway":"10.8.2.1","dev":"ens6","table":"10001","protocol":"static""#));
+    assert!(
+        lines("ip -j route show table all")
+            .contains(r#"{"dst":"default","gateway":"10.8.2.1","dev":"ens6","table":"10001","protocol":"static""#)
+    );
     assert_eq!(machine.run("ip link show ens9", &OPEN).stderr, "Device \"ens9\" does not exist.\n");
 }
 
 /// Arguments, and the line of `iptables-save` of iptables 1.8.9 for them.
 const ROUND_TRIPS: &[(&str, &str)] = &[
-    ("-A FORWARD -p tcp --dport 443 -s 10.0.0.0/8 -j ACCEPT", "-A FORWARD -s 10.0.0.0/8 -p tcp -m tcp --dport 443 -j ACCEPT"),
-    ("-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT", "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"),
-    ("-A INPUT ! -i eth0 -p udp -m multiport --dports 53,67:68 -m comment --comment 'dns and dhcp' -j DROP", "-A INPUT ! -i eth0 -p udp -m multiport --dports 53,67:68 -m comment --comment \"dns and dhcp\" -j DROP"),
+    (
+        "-A FORWARD -p tcp --dport 443 -s 10.0.0.0/8 -j ACCEPT",
+        "-A FORWARD -s 10.0.0.0/8 -p tcp -m tcp --dport 443 -j ACCEPT",
+    ),
+    (
+        "-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+        "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    ),
+    (
+        "-A INPUT ! -i eth0 -p udp -m multiport --dports 53,67:68 -m comment --comment 'dns and dhcp' -j DROP",
+        "-A INPUT ! -i eth0 -p udp -m multiport --dports 53,67:68 -m comment --comment \"dns and dhcp\" -j DROP",
+    ),
     ("-A INPUT -p icmp -j REJECT", "-A INPUT -p icmp -j REJECT --reject-with icmp-port-unreachable"),
     ("-A INPUT -j LOG --log-prefix 'in: '", "-A INPUT -j LOG --log-prefix \"in: \""),
-    ("-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu", "-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"),
-    ("-t nat -A POSTROUTING -s 10.8.0.0/16 ! -d 10.8.0.0/16 -o eth+ -j SNAT --to-source 1.2.3.4", "-A POSTROUTING -s 10.8.0.0/16 ! -d 10.8.0.0/16 -o eth+ -j SNAT --to-source 1.2.3.4"),
-    ("-t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080", "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080"),
+    (
+        "-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+        "-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+    ),
+    (
+        "-t nat -A POSTROUTING -s 10.8.0.0/16 ! -d 10.8.0.0/16 -o eth+ -j SNAT --to-source 1.2.3.4",
+        "-A POSTROUTING -s 10.8.0.0/16 ! -d 10.8.0.0/16 -o eth+ -j SNAT --to-source 1.2.3.4",
+    ),
+    (
+        "-t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080",
+        "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.0.5:8080",
+    ),
     ("-A INPUT -p icmp --icmp-type echo-request -j ACCEPT", "-A INPUT -p icmp -m icmp --icmp-type 8 -j ACCEPT"),
 ];
 
@@ -302,13 +342,22 @@ fn rules_are_saved_as_the_real_iptables_saves_them_and_can_be_checked_and_delete
         assert_eq!(machine.run(&format!("iptables {}", given.replacen("-A", "-C", 1)), &OPEN).exit_code, 0, "{given}");
         assert_eq!(machine.run(&format!("iptables {}", given.replacen("-A", "-D", 1)), &OPEN).exit_code, 0, "{given}");
         let gone = machine.run(&format!("iptables {}", given.replacen("-A", "-C", 1)), &OPEN);
-        assert_eq!((gone.exit_code, gone.stderr.as_str()), (1, "iptables: Bad rule (does a matching rule exist in that chain?).\n"));
+        assert_eq!(
+            (gone.exit_code, gone.stderr.as_str()),
+            (1, "iptables: Bad rule (does a matching rule exist in that chain?).\n")
+        );
     }
 }
 
 #[test]
 fn iptables_refuses_with_its_own_exit_codes() {
-    let cases = [("iptables --bogus", 2), ("iptables -t nat -A NOPE -j ACCEPT", 1), ("iptables -A FORWARD -j NOPE", 2), ("iptables -t foo -L", 3), ("iptables -D FORWARD 9", 1)];
+    let cases = [
+        ("iptables --bogus", 2),
+        ("iptables -t nat -A NOPE -j ACCEPT", 1),
+        ("iptables -A FORWARD -j NOPE", 2),
+        ("iptables -t foo -L", 3),
+        ("iptables -D FORWARD 9", 1),
+    ];
     for (script, code) in cases {
         assert_eq!(run(script).exit_code, code, "{script}");
     }
@@ -340,12 +389,19 @@ fn units_written_by_hand_run_at_boot() {
 
 #[test]
 fn scripts_do_as_in_bash() {
+    let mut wrong = Vec::new();
     for case in include_str!("bash_cases.txt").split("=====\n").filter(|case| !case.trim().is_empty()) {
         let (script, expected) = case.split_once("-----\n").expect("a script and what bash made of it");
         let (code, stdout) = expected.split_once('\n').expect("an exit code and the output");
         let output = run(script);
-        assert_eq!((output.exit_code.to_string().as_str(), output.stdout.as_str()), (code, stdout), "{script}\n{}", output.stderr);
+        if (output.exit_code.to_string().as_str(), output.stdout.as_str()) != (code, stdout) {
+            wrong.push(format!(
+                "{script}\nbash {code}:\n{stdout}\nhere {}:\n{}{}",
+                output.exit_code, output.stdout, output.stderr
+            ));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n=====\n"));
 }
 
 #[test]
@@ -449,4 +505,99 @@ fn what_the_simulated_awk_lacks_it_refuses() {
     let output = run("echo x | awk '{ system(\"ls\") }'");
     assert_eq!(output.exit_code, 2);
     assert_eq!(output.stderr, "awk: function `system' is not supported by the simulated awk\n");
+}
+
+#[test]
+fn listings_have_the_columns_of_the_real_iptables() {
+    let mut machine = booted(Flavour::AmazonLinux2023);
+    machine.run("dnf install -qy iptables", &OPEN);
+    let script = "iptables -A FORWARD -i eth0 -o eth1 -m state --state RELATED,ESTABLISHED -j ACCEPT
+iptables -t nat -A POSTROUTING -s 10.8.0.0/16 ! -d 10.8.0.0/16 -o eth+ -j SNAT --to-source 1.2.3.4
+iptables -L FORWARD -n -v; iptables -t nat -L POSTROUTING -n; iptables -L FORWARD -nv --line-numbers";
+    // Printed by iptables 1.8.9 for the same rules.
+    let expected = "\
+Chain FORWARD (policy ACCEPT 0 packets, 0 bytes)
+ pkts bytes target     prot opt in     out     source               destination         
+    0     0 ACCEPT     0    --  eth0   eth1    0.0.0.0/0            0.0.0.0/0            state RELATED,ESTABLISHED
+Chain POSTROUTING (policy ACCEPT)
+target     prot opt source               destination         
+SNAT       0    --  10.8.0.0/16         !10.8.0.0/16          to:1.2.3.4
+Chain FORWARD (policy ACCEPT 0 packets, 0 bytes)
+num   pkts bytes target     prot opt in     out     source               destination         
+1        0     0 ACCEPT     0    --  eth0   eth1    0.0.0.0/0            0.0.0.0/0            state RELATED,ESTABLISHED
+";
+    assert_eq!(machine.run(script, &OPEN).stdout, expected);
+}
+
+/// What a careful script for the same job looks like: by device number, installing, persisting, verifying.
+const ROBUST: &str = r#"#!/bin/bash
+set -euo pipefail
+exec > >(tee -a /var/log/nat-setup.log) 2>&1
+trap 'echo "nat setup failed at line $LINENO" >&2' ERR
+log() { printf '%s %s\n' "$(date -u +%FT%TZ)" "$*"; }
+imds() { curl -sf --max-time 2 -H "X-aws-ec2-metadata-token: $TOKEN" "http://169.254.169.254/latest/meta-data/$1"; }
+TOKEN=$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' http://169.254.169.254/latest/api/token)
+device() {
+  local wanted=$1 mac
+  for mac in $(imds network/interfaces/macs/); do
+    if [[ $(imds "network/interfaces/macs/${mac%/}/device-number") == "$wanted" ]]; then
+      ip -o link | awk -v mac="${mac%/}" '$0 ~ mac { sub(":", "", $2); print $2; exit }'
+      return 0
+    fi
+  done
+  return 1
+}
+OUT=$(device 0)
+IN=""
+for attempt in {1..60}; do
+  IN=$(device 1 || true)
+  [[ -n "$IN" ]] && break
+  sleep 2
+done
+: "${IN:?no second interface}"
+log "out $OUT in $IN"
+for attempt in 1 2 3 4 5; do
+  command -v iptables >/dev/null || dnf install -y -q iptables-nft && break
+  sleep $((attempt * 5))
+done
+cat > /etc/sysctl.d/90-nat.conf <<EOF
+net.ipv4.ip_forward = 1
+net.ipv4.conf.$IN.rp_filter = 2
+EOF
+sysctl --system > /dev/null
+iptables -t nat -C POSTROUTING -o "$OUT" -j MASQUERADE 2>/dev/null || iptables -t nat -A POSTROUTING -o "$OUT" -j MASQUERADE
+mkdir -p /etc/iptables
+iptables-save > /etc/iptables/rules.v4
+iptables-save | grep -q -- "-A POSTROUTING -o $OUT -j MASQUERADE"
+[[ $(< /proc/sys/net/ipv4/ip_forward) -eq 1 ]]
+log done
+"#;
+
+#[test]
+fn a_careful_script_works_on_amazon_linux_2023_with_a_late_interface() {
+    let mut machine = Machine::new(launch(Flavour::AmazonLinux2023, vec![outer()], Some(ROBUST)));
+    machine.boot(&OPEN);
+    assert!(machine.is_busy());
+    machine.advance(Duration::from_secs(7), &OPEN);
+    machine.attach_interface(inner());
+    machine.advance(Duration::from_secs(60), &OPEN);
+    let log = machine.file("/var/log/nat-setup.log").unwrap_or_default();
+    assert_eq!(machine.cloud_init(), &CloudInit::Done, "{}\n{log}", machine.console_log());
+    assert!(log.contains("out ens5 in ens6") && log.ends_with("done\n"), "{log}");
+    assert!(machine.kernel().ip_forward);
+}
+
+#[test]
+fn nested_brackets_do_not_take_for_ever_to_parse() {
+    let began = std::time::Instant::now();
+    for script in [
+        "((((( 1 )))))",
+        "$($($($($($($($(echo))))))))",
+        "( ( ( ( ( ( ( ( ( ( ( ( echo x ) ) ) ) ) ) ) ) ) ) ) )",
+        "(( ((((((1",
+        "{ { { { { { { { { {",
+    ] {
+        run(script);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5));
 }

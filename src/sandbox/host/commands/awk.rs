@@ -19,8 +19,8 @@ enum Token {
 }
 
 const SIGNS: &[&str] = &[
-    "==", "!=", "<=", ">=", "&&", "||", "++", "--", "+=", "-=", "*=", "/=", "!~", "{", "}", "(", ")", "[", "]", ";", ",", "=",
-    "<", ">", "+", "-", "*", "/", "%", "!", "~", "$", "?", ":",
+    "==", "!=", "<=", ">=", "&&", "||", "++", "--", "+=", "-=", "*=", "/=", "!~", "{", "}", "(", ")", "[", "]", ";",
+    ",", "=", "<", ">", "+", "-", "*", "/", "%", "!", "~", "$", "?", ":",
 ];
 
 #[derive(Debug, Clone)]
@@ -74,14 +74,17 @@ fn scan(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut at = 0;
     while let Some(c) = chars.get(at).copied() {
-        let value_before = matches!(tokens.last(), Some(Token::Number(_) | Token::Text(_) | Token::Name(_) | Token::Sign(")" | "]")));
+        let value_before =
+            matches!(tokens.last(), Some(Token::Number(_) | Token::Text(_) | Token::Name(_) | Token::Sign(")" | "]")));
         match c {
             '\n' => tokens.push(Token::Newline),
             '\\' if chars.get(at + 1) == Some(&'\n') => at += 1,
             c if c.is_whitespace() => {}
-            '#' => while chars.get(at + 1).is_some_and(|c| *c != '\n') {
-                at += 1;
-            },
+            '#' => {
+                while chars.get(at + 1).is_some_and(|c| *c != '\n') {
+                    at += 1;
+                }
+            }
             '"' | '/' if c == '"' || !value_before => {
                 let mut text = String::new();
                 at += 1;
@@ -269,7 +272,9 @@ impl Parser {
             self.need(")")?;
             return Ok(Statement::For(first, test, step, self.body()?));
         }
-        for (word, statement) in [("next", Statement::Next), ("break", Statement::Break), ("continue", Statement::Continue)] {
+        for (word, statement) in
+            [("next", Statement::Next), ("break", Statement::Break), ("continue", Statement::Continue)]
+        {
             if self.word(word) {
                 return Ok(statement);
             }
@@ -334,8 +339,15 @@ impl Parser {
     }
 
     fn binary(&mut self, level: usize) -> Parsed<Expr> {
-        const LEVELS: &[&[&str]] =
-            &[&["||"], &["&&"], &["~", "!~"], &["==", "!=", "<", "<=", ">", ">="], &["\u{0}"], &["+", "-"], &["*", "/", "%"]];
+        const LEVELS: &[&[&str]] = &[
+            &["||"],
+            &["&&"],
+            &["~", "!~"],
+            &["==", "!=", "<", "<=", ">", ">="],
+            &["\u{0}"],
+            &["+", "-"],
+            &["*", "/", "%"],
+        ];
         let Some(signs) = LEVELS.get(level) else { return self.unary() };
         let mut left = self.binary(level + 1)?;
         loop {
@@ -353,7 +365,9 @@ impl Parser {
                 continue;
             }
             if level == 3 && self.word("in") {
-                let Some(Token::Name(array)) = self.peek().cloned() else { return Err("syntax error near in".to_owned()) };
+                let Some(Token::Name(array)) = self.peek().cloned() else {
+                    return Err("syntax error near in".to_owned());
+                };
                 self.at += 1;
                 left = Expr::In(Box::new(left), array);
                 continue;
@@ -404,7 +418,10 @@ impl Parser {
                 Ok(inner)
             }
             Some(Token::Name(name)) if self.is("(") => {
-                const KNOWN: &[&str] = &["length", "substr", "index", "split", "sub", "gsub", "match", "tolower", "toupper", "int", "sprintf"];
+                const KNOWN: &[&str] = &[
+                    "length", "substr", "index", "split", "sub", "gsub", "match", "tolower", "toupper", "int",
+                    "sprintf",
+                ];
                 if !KNOWN.contains(&name.as_str()) {
                     return Err(format!("function `{name}' is not supported by the simulated awk"));
                 }
@@ -447,7 +464,8 @@ impl Value {
             Self::Number(number) => *number,
             Self::Text(text) | Self::Input(text) => {
                 let text = text.trim();
-                let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+')).unwrap_or(text.len());
+                let end =
+                    text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+')).unwrap_or(text.len());
                 text.get(..end).and_then(|text| text.parse().ok()).unwrap_or(0.0)
             }
         }
@@ -509,7 +527,10 @@ struct Awk<'i, 'a, 'o> {
 }
 
 pub(super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
-    let mut variables = BTreeMap::from([("FS".to_owned(), Value::Text(" ".to_owned())), ("OFS".to_owned(), Value::Text(" ".to_owned()))]);
+    let mut variables = BTreeMap::from([
+        ("FS".to_owned(), Value::Text(" ".to_owned())),
+        ("OFS".to_owned(), Value::Text(" ".to_owned())),
+    ]);
     let mut rest = words.iter().skip(1).peekable();
     while let Some(word) = rest.peek().filter(|word| word.starts_with('-') && word.len() > 1) {
         let (flag, attached) = word.split_at(2);
@@ -532,14 +553,23 @@ pub(super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
             other => return it.fail(2, format!("awk: option {other} is not supported by the simulated host")),
         }
     }
-    let Some(source) = rest.next() else { return it.fail(2, "usage: awk [-F fs][-v var=value][prog | -f progfile][file ...]") };
+    let Some(source) = rest.next() else {
+        return it.fail(2, "usage: awk [-F fs][-v var=value][prog | -f progfile][file ...]");
+    };
     let names: Vec<String> = rest.cloned().collect();
     let program = scan(source).and_then(|tokens| Parser { tokens, at: 0, depth: 0 }.program());
     let program = match program {
         Ok(program) => program,
         Err(message) => return it.fail(2, format!("awk: {message}")),
     };
-    let mut awk = Awk { it, variables, arrays: BTreeMap::new(), line: String::new(), fields: Vec::new(), patterns: BTreeMap::new() };
+    let mut awk = Awk {
+        it,
+        variables,
+        arrays: BTreeMap::new(),
+        line: String::new(),
+        fields: Vec::new(),
+        patterns: BTreeMap::new(),
+    };
     match awk.all(&program, &names) {
         Ok(code) | Err(Stop::Exit(code)) => Ok(code),
         Err(Stop::Bad(message)) => it.fail(2, format!("awk: {message}")),
@@ -624,7 +654,7 @@ impl Awk<'_, '_, '_> {
         match separator {
             " " => line.split_whitespace().map(str::to_owned).collect(),
             _ if line.is_empty() => Vec::new(),
-            one if one.chars().count() == 1 && one != "|" || one == "|" => line.split(one).map(str::to_owned).collect(),
+            one if one.chars().count() == 1 => line.split(one).map(str::to_owned).collect(),
             pattern => match self.pattern(pattern) {
                 Ok(pattern) => pattern.split(line).map(str::to_owned).collect(),
                 Err(_) => vec![line.to_owned()],
@@ -683,7 +713,8 @@ impl Awk<'_, '_, '_> {
                 Ok(())
             }
             Statement::Each(name, array, body) => {
-                let keys: Vec<String> = self.arrays.get(array).map(|items| items.keys().cloned().collect()).unwrap_or_default();
+                let keys: Vec<String> =
+                    self.arrays.get(array).map(|items| items.keys().cloned().collect()).unwrap_or_default();
                 for key in keys {
                     self.variables.insert(name.clone(), Value::Input(key));
                     if !self.turn(body)? {
@@ -719,8 +750,13 @@ impl Awk<'_, '_, '_> {
             let text = self.value(expr)?.text();
             // awk's %d cuts fractions off; the shell's printf would refuse them.
             let whole = at > 0 && text.contains('.') && text.parse::<f64>().is_ok() && list.len() == 2;
-            let integer = whole && matches!(list.first(), Some(Expr::Text(format)) if format.contains('d') && !format.contains('f'));
-            words.push(if integer { text.split('.').next().unwrap_or("0").to_owned() } else { text.replace('\\', "\\\\") });
+            let integer = whole
+                && matches!(list.first(), Some(Expr::Text(format)) if format.contains('d') && !format.contains('f'));
+            words.push(if integer {
+                text.split('.').next().unwrap_or("0").to_owned()
+            } else {
+                text.replace('\\', "\\\\")
+            });
         }
         if let Some(format) = words.get_mut(2) {
             *format = format.replace("\\\\", "\\");
@@ -786,7 +822,11 @@ impl Awk<'_, '_, '_> {
             }
             Expr::Item(name, index) => {
                 let key = self.value(index)?.text();
-                self.arrays.get(name).and_then(|items| items.get(&key)).cloned().unwrap_or_else(|| Value::Input(String::new()))
+                self.arrays
+                    .get(name)
+                    .and_then(|items| items.get(&key))
+                    .cloned()
+                    .unwrap_or_else(|| Value::Input(String::new()))
             }
             Expr::Unary(sign, inner) => {
                 let value = self.value(inner)?;
@@ -817,7 +857,9 @@ impl Awk<'_, '_, '_> {
                 self.store(target, Value::Number(old + step))?;
                 Value::Number(if *old_value { old } else { old + step })
             }
-            Expr::Choice(test, yes, no) => return if self.value(test)?.holds() { self.value(yes) } else { self.value(no) },
+            Expr::Choice(test, yes, no) => {
+                return if self.value(test)?.holds() { self.value(yes) } else { self.value(no) };
+            }
             Expr::In(key, array) => {
                 let key = self.value(key)?.text();
                 Value::Number(f64::from(u8::from(self.arrays.get(array).is_some_and(|items| items.contains_key(&key)))))
@@ -913,20 +955,36 @@ impl Awk<'_, '_, '_> {
             "substr" => {
                 let from = number(1).unwrap_or(1.0).round();
                 let to = number(2).map_or(f64::MAX, |length| from + length.round());
-                Value::Text(first.chars().enumerate().filter(|(at, _)| (*at as f64 + 1.0) >= from && (*at as f64 + 1.0) < to).map(|(_, c)| c).collect())
+                Value::Text(
+                    first
+                        .chars()
+                        .enumerate()
+                        .filter(|(at, _)| (*at as f64 + 1.0) >= from && (*at as f64 + 1.0) < to)
+                        .map(|(_, c)| c)
+                        .collect(),
+                )
             }
             "match" => {
-                let found = self.pattern(&text(1).unwrap_or_default())?.find(&first).map(|found| (found.start(), found.len()));
+                let found =
+                    self.pattern(&text(1).unwrap_or_default())?.find(&first).map(|found| (found.start(), found.len()));
                 self.variables.insert("RSTART".to_owned(), Value::Number(found.map_or(0.0, |(at, _)| at as f64 + 1.0)));
-                self.variables.insert("RLENGTH".to_owned(), Value::Number(found.map_or(-1.0, |(_, length)| length as f64)));
+                self.variables
+                    .insert("RLENGTH".to_owned(), Value::Number(found.map_or(-1.0, |(_, length)| length as f64)));
                 Value::Number(found.map_or(0.0, |(at, _)| at as f64 + 1.0))
             }
             "split" => {
-                let Some(Expr::Name(array)) = list.get(1) else { return Err(Stop::Bad("split needs an array".to_owned())) };
-                let separator = text(2).unwrap_or_else(|| self.variables.get("FS").map(Value::text).unwrap_or_default());
+                let Some(Expr::Name(array)) = list.get(1) else {
+                    return Err(Stop::Bad("split needs an array".to_owned()));
+                };
+                let separator =
+                    text(2).unwrap_or_else(|| self.variables.get("FS").map(Value::text).unwrap_or_default());
                 let parts = self.cut(&first, &separator);
                 let count = parts.len();
-                let items = parts.into_iter().enumerate().map(|(at, part)| ((at + 1).to_string(), Value::Input(part))).collect();
+                let items = parts
+                    .into_iter()
+                    .enumerate()
+                    .map(|(at, part)| ((at + 1).to_string(), Value::Input(part)))
+                    .collect();
                 self.arrays.insert(array.clone(), items);
                 Value::Number(count as f64)
             }
@@ -936,7 +994,8 @@ impl Awk<'_, '_, '_> {
                 let old = self.value(&target)?.text();
                 let pattern = self.pattern(&first)?;
                 let with = text(1).unwrap_or_default().replace('$', "$$").replace('&', "${0}");
-                let count = if name == "sub" { usize::from(pattern.is_match(&old)) } else { pattern.find_iter(&old).count() };
+                let count =
+                    if name == "sub" { usize::from(pattern.is_match(&old)) } else { pattern.find_iter(&old).count() };
                 let new = pattern.replacen(&old, if name == "sub" { 1 } else { 0 }, with.as_str()).into_owned();
                 if count > 0 {
                     self.store(&target, Value::Text(new))?;

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::super::metadata;
 use super::super::outside::{HttpAnswer, HttpRequest, Reached, ResolveError};
 use super::super::shell::{Flow, Interp, Run};
 use super::Arguments;
@@ -358,6 +357,5 @@ pub(super) fn reach(it: &mut Interp<'_, '_>, to: IpAddr, port: u16, protocol: Pr
     if matches!(protocol, Protocol::All | Protocol::Unknown) {
         return Err(Flow::Killed("unknown protocol"));
     }
-    let _ = metadata::TOKEN;
     Ok(it.line.connect(it.machine, to, port, protocol))
 }

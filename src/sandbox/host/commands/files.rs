@@ -5,7 +5,7 @@ use super::super::vfs::{self, FsError, Kind};
 use super::Arguments;
 
 pub(super) fn run(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run {
-    let arguments = Arguments::parse(words, &["-m", "-o", "-g", "-p_", "-t", "-s_"]);
+    let arguments = Arguments::parse(words, if name == "install" { &["-m", "-o", "-g"] } else { &[] });
     let now = it.seconds();
     let mut status = 0;
     match name {

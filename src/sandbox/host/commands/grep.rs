@@ -82,8 +82,6 @@ pub(super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
             return Ok(2);
         }
         (inputs(it, "grep", &readable)?.0, if missing { 2 } else { 0 })
-    } else if names.is_empty() {
-        inputs(it, "grep", &names)?
     } else {
         inputs(it, "grep", &names)?
     };

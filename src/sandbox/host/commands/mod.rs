@@ -280,8 +280,8 @@ impl Arguments {
                     None => flags.push((word.clone(), None)),
                 }
             } else if word.len() > 1 && word.starts_with('-') {
-                let mut letters = word.char_indices().skip(1).peekable();
-                while let Some((at, letter)) = letters.next() {
+                let letters = word.char_indices().skip(1).peekable();
+                for (at, letter) in letters {
                     let flag = format!("-{letter}");
                     if !valued.contains(&flag.as_str()) {
                         flags.push((flag, None));

@@ -36,7 +36,7 @@ pub(super) fn install(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
             return Ok(0);
         }
         "remove" | "erase" | "autoremove" => return remove(it, names),
-        "list" | "info" | "repolist" | "clean" => return list(it, command, names, &arguments),
+        "list" | "info" | "repolist" | "clean" => return list(it, command, names),
         "amazon-linux-extras" => return Ok(0),
         other => return it.fail(1, format!("No such command: {other}. Please use /usr/bin/{tool} --help")),
     }
@@ -75,15 +75,11 @@ pub(super) fn install(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
             } else {
                 format!("No package {name} available.\n")
             };
-            if modern { it.err(&text)? } else { it.out(&text)? }
+            let fd = if modern { 2 } else { 1 };
+            it.write_to(fd, &text)?;
         }
         if modern {
-            let plural = if missing.len() > 1 { "s" } else { "" };
-            return it.fail(
-                1,
-                format!("Error: Unable to find a match: {}", missing.join(" "))
-                    .replace("a match:", if plural.is_empty() { "a match:" } else { "a match:" }),
-            );
+            return it.fail(1, format!("Error: Unable to find a match: {}", missing.join(" ")));
         }
         if wanted.is_empty() {
             return it.fail(1, "Error: Nothing to do");
@@ -140,8 +136,7 @@ fn remove(it: &mut Interp<'_, '_>, names: &[String]) -> Run {
     Ok(0)
 }
 
-fn list(it: &mut Interp<'_, '_>, command: &str, names: &[String], arguments: &Arguments) -> Run {
-    let _ = arguments;
+fn list(it: &mut Interp<'_, '_>, command: &str, names: &[String]) -> Run {
     if command != "list" && command != "info" {
         return Ok(0);
     }

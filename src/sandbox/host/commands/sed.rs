@@ -35,8 +35,12 @@ enum Action {
 
 pub(super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
     // -i may have its suffix attached; it never takes the next word.
-    let in_place = words.iter().skip(1).any(|word| word.starts_with("-i") || word == "--in-place" || is_flags_with(word, 'i'));
-    let words: Vec<String> = words.iter().map(|word| if word.starts_with("-i") && !word.starts_with("-iE") { "-s".to_owned() } else { word.clone() }).collect();
+    let in_place =
+        words.iter().skip(1).any(|word| word.starts_with("-i") || word == "--in-place" || is_flags_with(word, 'i'));
+    let words: Vec<String> = words
+        .iter()
+        .map(|word| if word.starts_with("-i") && !word.starts_with("-iE") { "-s".to_owned() } else { word.clone() })
+        .collect();
     let mut arguments = Arguments::parse(&words, &["-e", "--expression", "-f"]);
     let extended = arguments.has(&["-E", "-r", "--regexp-extended"]);
     let quiet = arguments.has(&["-n", "--quiet", "--silent"]);
@@ -80,7 +84,8 @@ pub(super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
 }
 
 fn is_flags_with(word: &str, flag: char) -> bool {
-    word.strip_prefix('-').is_some_and(|flags| flags.len() <= 3 && flags.chars().all(|c| "nEris".contains(c)) && flags.contains(flag))
+    word.strip_prefix('-')
+        .is_some_and(|flags| flags.len() <= 3 && flags.chars().all(|c| "nEris".contains(c)) && flags.contains(flag))
 }
 
 /// What becomes of one line.

@@ -4,7 +4,7 @@ use super::super::shell::{Interp, Run};
 use super::convert;
 use super::save::{self, version};
 use super::spec::{Bad, Spec, is_target, of_rule, usage};
-use super::tables::{NAMES, builtin, look, open};
+use super::tables::{NAMES, look, open};
 use crate::model::host::{Backend, Chain, ChainKind, Family, Hook, Policy};
 
 /// What a command line asks for.
@@ -73,8 +73,7 @@ fn execute(it: &mut Interp<'_, '_>, words: &[String], v6: bool) -> Result<(i32, 
     if command == 'L' || command == 'S' {
         open(it.machine, family, &ask.table);
         let Some(table) = look(it.machine, family, &ask.table) else { return Ok((0, String::new())) };
-        if let Some(chain) = ask.chain.as_ref().filter(|chain| !table.chains.iter().any(|c| c.name == **chain)) {
-            let _ = chain;
+        if ask.chain.as_ref().is_some_and(|chain| !table.chains.iter().any(|c| c.name == *chain)) {
             return Err(plain(1, "No chain/target/match by that name."));
         }
         let text = if command == 'L' {
@@ -167,7 +166,7 @@ fn change(it: &mut Interp<'_, '_>, ask: &Ask, command: char, spec: &Spec, family
             chain.name = new;
         }
         'A' | 'I' | 'R' => {
-            let chain = at.and_then(|at| table.chains.get_mut(at)).ok_or_else(|| no_chain(name, backend))?;
+            let chain = at.and_then(|at| table.chains.get_mut(at)).ok_or_else(missing)?;
             let mut rule = convert::rule(spec, name);
             if let Some((packets, bytes)) = ask.counters {
                 (rule.packets, rule.bytes) = (packets, bytes);
@@ -189,7 +188,7 @@ fn change(it: &mut Interp<'_, '_>, ask: &Ask, command: char, spec: &Spec, family
             }
         }
         'C' | 'D' => {
-            let chain = at.and_then(|at| table.chains.get_mut(at)).ok_or_else(|| no_chain(name, backend))?;
+            let chain = at.and_then(|at| table.chains.get_mut(at)).ok_or_else(missing)?;
             if let Some(number) = ask.number {
                 if number == 0 || number > chain.rules.len() {
                     return Err(plain(1, "Index of deletion too big."));
@@ -209,17 +208,6 @@ fn change(it: &mut Interp<'_, '_>, ask: &Ask, command: char, spec: &Spec, family
         other => return Err(usage(format!("unknown option \"-{other}\""))),
     }
     Ok(())
-}
-
-fn no_chain(name: &str, backend: Backend) -> Bad {
-    match backend {
-        Backend::IptablesLegacy => plain(1, "No chain/target/match by that name."),
-        // iptables-nft says this much and exits 1.
-        _ if builtin("filter").iter().any(|(known, _)| *known == name) => {
-            plain(1, "No chain/target/match by that name.")
-        }
-        _ => plain(1, "No chain/target/match by that name."),
-    }
 }
 
 /// Targets that exist, in chains where the kernel takes them.

@@ -2,7 +2,6 @@
 
 use super::super::shell::{Interp, Run};
 use super::nft_rule;
-use super::save;
 use crate::model::host::{Backend, BaseChain, Chain, ChainKind, Family, FilterTable, Hook, Policy};
 
 pub(in super::super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
@@ -120,7 +119,8 @@ fn script(it: &mut Interp<'_, '_>, text: &str) -> Run {
     }
     let ruleset = &it.machine.kernel.ruleset;
     let stateful = ruleset.tables.iter().filter(|t| t.backend == Backend::Nft).flat_map(|t| &t.chains).any(|chain| {
-        chain.base.is_some_and(|base| base.kind == ChainKind::Nat) || chain.rules.iter().any(|rule| rule.text.contains("ct state"))
+        chain.base.is_some_and(|base| base.kind == ChainKind::Nat)
+            || chain.rules.iter().any(|rule| rule.text.contains("ct state"))
     });
     if stateful {
         it.machine.load_conntrack();
@@ -165,15 +165,23 @@ fn one(it: &mut Interp<'_, '_>, words: &[String], _text: &str) -> Run<Done> {
         return Ok(Ok(()));
     }
     let (family, rest) = family(rest);
-    let Some((table, rest)) = rest.split_first() else { return Ok(Err("syntax error, unexpected newline, expecting string".to_owned())) };
+    let Some((table, rest)) = rest.split_first() else {
+        return Ok(Err("syntax error, unexpected newline, expecting string".to_owned()));
+    };
     let tables = &mut it.machine.kernel.ruleset.tables;
-    let at = tables.iter().position(|known| known.family == family && known.name == *table && known.backend != Backend::IptablesLegacy);
+    let at = tables
+        .iter()
+        .position(|known| known.family == family && known.name == *table && known.backend != Backend::IptablesLegacy);
     match (verb, object) {
         ("add" | "create", "table") => {
             if at.is_none() {
                 tables.push(FilterTable { family, name: table.clone(), chains: Vec::new(), backend: Backend::Nft });
             }
-            return Ok(if verb == "create" && at.is_some() { Err("Could not process rule: File exists".to_owned()) } else { Ok(()) });
+            return Ok(if verb == "create" && at.is_some() {
+                Err("Could not process rule: File exists".to_owned())
+            } else {
+                Ok(())
+            });
         }
         ("delete" | "destroy", "table") => {
             return Ok(match at {
@@ -194,7 +202,9 @@ fn one(it: &mut Interp<'_, '_>, words: &[String], _text: &str) -> Run<Done> {
         }
         return Ok(Ok(()));
     }
-    let Some((name, rest)) = rest.split_first() else { return Ok(Err("syntax error, unexpected newline, expecting string".to_owned())) };
+    let Some((name, rest)) = rest.split_first() else {
+        return Ok(Err("syntax error, unexpected newline, expecting string".to_owned()));
+    };
     let chain = open.chains.iter().position(|chain| chain.name == *name);
     Ok(match (verb, object) {
         ("add" | "create", "chain") => add_chain(open, name, rest),
@@ -244,7 +254,11 @@ fn add_rule(table: &mut FilterTable, at: usize, words: &[String], first: bool) -
     if chain.rules.len() > 5000 {
         return Err("Could not process rule: Cannot allocate memory".to_owned());
     }
-    if first { chain.rules.insert(0, rule) } else { chain.rules.push(rule) }
+    if first {
+        chain.rules.insert(0, rule);
+    } else {
+        chain.rules.push(rule);
+    }
     Ok(())
 }
 
@@ -256,7 +270,9 @@ fn block(it: &mut Interp<'_, '_>, words: &[String]) -> Done {
         return Err("syntax error, unexpected end of file".to_owned());
     }
     let tables = &mut it.machine.kernel.ruleset.tables;
-    let known = tables.iter().position(|table| table.family == family && table.name == *name && table.backend != Backend::IptablesLegacy);
+    let known = tables
+        .iter()
+        .position(|table| table.family == family && table.name == *name && table.backend != Backend::IptablesLegacy);
     let at = known.unwrap_or(tables.len());
     if known.is_none() {
         tables.push(FilterTable { family, name: name.clone(), chains: Vec::new(), backend: Backend::Nft });
@@ -298,7 +314,8 @@ fn add_chain(table: &mut FilterTable, name: &str, words: &[String]) -> Done {
     let known = table.chains.iter().any(|chain| chain.name == name);
     let mut base = None;
     if !words.is_empty() {
-        let after = |key: &str| words.iter().position(|word| word == key).and_then(|at| words.get(at + 1)).map(String::as_str);
+        let after =
+            |key: &str| words.iter().position(|word| word == key).and_then(|at| words.get(at + 1)).map(String::as_str);
         let hook = match after("hook") {
             Some("prerouting") => Hook::Prerouting,
             Some("input") => Hook::Input,
@@ -314,7 +331,8 @@ fn add_chain(table: &mut FilterTable, name: &str, words: &[String]) -> Done {
             other => return Err(format!("unknown chain type {}", other.unwrap_or(""))),
         };
         let at = words.iter().position(|word| word == "priority").unwrap_or(words.len());
-        let text: String = words.iter().skip(at + 1).take_while(|word| *word != ";" && *word != "}").map(String::as_str).collect();
+        let text: String =
+            words.iter().skip(at + 1).take_while(|word| *word != ";" && *word != "}").map(String::as_str).collect();
         let priority = priority(&text).ok_or_else(|| format!("priority {text:?} is not valid"))?;
         let policy = if after("policy") == Some("drop") { Policy::Drop } else { Policy::Accept };
         base = Some(BaseChain { hook, kind, priority, policy });
@@ -329,7 +347,8 @@ fn add_chain(table: &mut FilterTable, name: &str, words: &[String]) -> Done {
     Ok(())
 }
 
-const PRIORITIES: &[(&str, i32)] = &[("raw", -300), ("mangle", -150), ("dstnat", -100), ("filter", 0), ("security", 50), ("srcnat", 100)];
+const PRIORITIES: &[(&str, i32)] =
+    &[("raw", -300), ("mangle", -150), ("dstnat", -100), ("filter", 0), ("security", 50), ("srcnat", 100)];
 
 fn priority(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
@@ -367,9 +386,17 @@ fn listing(it: &mut Interp<'_, '_>, object: &str, rest: &[String]) -> Run<Done> 
                 text.push_str(&head(base));
             }
             for rule in &chain.rules {
-                let line = if table.backend == Backend::Nft { rule.text.clone() } else { nft_rule::of_iptables(&rule.text, table.family == Family::Ip6) };
+                let line = if table.backend == Backend::Nft {
+                    rule.text.clone()
+                } else {
+                    nft_rule::of_iptables(&rule.text, table.family == Family::Ip6)
+                };
                 let counter = format!("counter packets {} bytes {}", rule.packets, rule.bytes);
-                let line = line.split(' ').map(|word| if word == "counter" { counter.as_str() } else { word }).collect::<Vec<_>>().join(" ");
+                let line = line
+                    .split(' ')
+                    .map(|word| if word == "counter" { counter.as_str() } else { word })
+                    .collect::<Vec<_>>()
+                    .join(" ");
                 text.push_str(&format!("\t\t{line}\n"));
             }
             text.push_str("\t}\n");
@@ -383,7 +410,6 @@ fn listing(it: &mut Interp<'_, '_>, object: &str, rest: &[String]) -> Run<Done> 
         return Ok(Err(format!("listing {object} is not supported by the simulated host")));
     }
     it.out(&text)?;
-    let _ = save::version;
     Ok(Ok(()))
 }
 

@@ -18,7 +18,11 @@ pub(super) fn parse(words: &[String]) -> Result<Rule, String> {
                 at += 1;
                 while matches!(word(at), Some("packets" | "bytes")) {
                     let count = word(at + 1).and_then(|n| n.parse().ok()).unwrap_or(0);
-                    if word(at) == Some("packets") { rule.packets = count } else { rule.bytes = count }
+                    if word(at) == Some("packets") {
+                        rule.packets = count;
+                    } else {
+                        rule.bytes = count;
+                    }
                     at += 2;
                 }
                 text.push("counter".to_owned());
@@ -42,7 +46,13 @@ pub(super) fn parse(words: &[String]) -> Result<Rule, String> {
                 continue;
             }
             "snat" | "dnat" => {
-                let rest: Vec<&str> = words.get(at + 1..).unwrap_or_default().iter().map(String::as_str).filter(|w| !matches!(*w, "ip" | "to")).collect();
+                let rest: Vec<&str> = words
+                    .get(at + 1..)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|w| !matches!(*w, "ip" | "to"))
+                    .collect();
                 let to = rest.first().and_then(|to| address(to));
                 rule.target = match (first, to) {
                     ("snat", Some((to, _))) => Target::Snat { to },
@@ -55,7 +65,12 @@ pub(super) fn parse(words: &[String]) -> Result<Rule, String> {
             }
             "log" | "comment" | "limit" | "notrack" => {
                 let rest: Vec<String> = words.get(at..).unwrap_or_default().to_vec();
-                let end = rest.iter().position(|w| matches!(w.as_str(), "accept" | "drop" | "reject" | "counter" | "masquerade" | "return")).unwrap_or(rest.len());
+                let end = rest
+                    .iter()
+                    .position(|w| {
+                        matches!(w.as_str(), "accept" | "drop" | "reject" | "counter" | "masquerade" | "return")
+                    })
+                    .unwrap_or(rest.len());
                 let part = rest.get(..end).unwrap_or_default().join(" ");
                 if first == "limit" {
                     rule.matches.push(Match::NotUnderstood(part.clone()));
@@ -112,15 +127,20 @@ fn condition(words: &[String], matches: &mut Vec<Match>, text: &mut Vec<String>)
     let joined = bare.join(",");
     let printed = match (key.as_str(), bare.len()) {
         ("iifname" | "oifname" | "iif" | "oif", 1) => format!("\"{single}\""),
-        ("iifname" | "oifname" | "iif" | "oif", _) => format!("{{ {} }}", bare.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")),
+        ("iifname" | "oifname" | "iif" | "oif", _) => {
+            format!("{{ {} }}", bare.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "))
+        }
         ("ct state", _) => joined.clone(),
         (_, 1) => single.to_owned(),
         _ => format!("{{ {} }}", bare.join(", ")),
     };
-    let shown = if matches!(key.as_str(), "l4proto" | "mark" | "nfproto") { format!("meta {key}") } else { key.clone() };
+    let shown =
+        if matches!(key.as_str(), "l4proto" | "mark" | "nfproto") { format!("meta {key}") } else { key.clone() };
     let text_part = format!("{shown} {}{printed}", if negated { "!= " } else { "" });
     let unknown = Match::NotUnderstood(text_part.clone());
-    let net = || -> Option<IpNet> { single.parse().ok().or_else(|| single.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip))) };
+    let net = || -> Option<IpNet> {
+        single.parse().ok().or_else(|| single.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
+    };
     let ports = |destination: bool| {
         let ranges = ranges(&joined, '-');
         let named = ranges.len() == bare.len();
@@ -133,7 +153,11 @@ fn condition(words: &[String], matches: &mut Vec<Match>, text: &mut Vec<String>)
     match key.as_str() {
         "iifname" | "iif" | "oifname" | "oif" if bare.len() == 1 => {
             let (name, prefix) = interface(single, '*');
-            matches.push(if key.starts_with('i') { Match::In { name, prefix, negated } } else { Match::Out { name, prefix, negated } });
+            matches.push(if key.starts_with('i') {
+                Match::In { name, prefix, negated }
+            } else {
+                Match::Out { name, prefix, negated }
+            });
         }
         "ip saddr" | "ip6 saddr" | "ip daddr" | "ip6 daddr" if bare.len() == 1 => matches.push(match net() {
             Some(net) if key.ends_with("saddr") => Match::Source { net, negated },
@@ -178,7 +202,8 @@ pub(super) fn of_iptables(text: &str, v6: bool) -> String {
             parts.push(format!("{family} {key} {}{net}", not(*negated)));
         }
     }
-    let ports = spec.extensions.iter().any(|e| e.options.iter().any(|o| matches!(o.flag.as_str(), "--dport" | "--sport")));
+    let ports =
+        spec.extensions.iter().any(|e| e.options.iter().any(|o| matches!(o.flag.as_str(), "--dport" | "--sport")));
     if let Some((name, negated)) = spec.protocol.as_ref().filter(|_| !ports) {
         parts.push(format!("meta l4proto {}{name}", not(*negated)));
     }
@@ -186,14 +211,17 @@ pub(super) fn of_iptables(text: &str, v6: bool) -> String {
         let (extension, option) = option;
         let value = option.value.replace(':', "-");
         parts.push(match option.flag.as_str() {
-            "--dport" | "--sport" => format!("{} {} {}{value}", extension.name, option.flag.trim_start_matches('-'), not(option.negated)),
+            "--dport" | "--sport" => {
+                format!("{} {} {}{value}", extension.name, option.flag.trim_start_matches('-'), not(option.negated))
+            }
             "--state" | "--ctstate" => format!("ct state {}{}", not(option.negated), value.to_lowercase()),
             "--comment" => format!("comment \"{}\"", option.value),
             _ => format!("# {} {} {}", extension.name, option.flag, option.value),
         });
     }
     parts.push("counter".to_owned());
-    let option = |flag: &str| spec.target_options.iter().find(|o| o.flag == flag).map(|o| o.value.clone()).unwrap_or_default();
+    let option =
+        |flag: &str| spec.target_options.iter().find(|o| o.flag == flag).map(|o| o.value.clone()).unwrap_or_default();
     parts.extend(spec.target.as_deref().map(|target| match target {
         "ACCEPT" | "DROP" | "RETURN" | "MASQUERADE" => target.to_lowercase(),
         "REJECT" => match option("--reject-with").as_str() {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::super::shell::{Interp, Run};
 use super::convert;
 use super::spec::{Spec, of_rule, protocol_number, service, words};
-use super::tables::{NAMES, builtin, look, open};
+use super::tables::{NAMES, look, open};
 use crate::model::host::{Backend, BaseChain, Chain, Family, FilterTable, Policy, Rule};
 
 pub(super) fn version(backend: Backend) -> &'static str {
@@ -117,7 +117,6 @@ fn line(rule: &Rule, v6: bool, backend: Backend, numeric: bool, verbose: bool, e
         "anywhere"
     };
     let net = |net: &Option<(ipnet::IpNet, bool)>| match net {
-        None if v6 && !numeric => " anywhere".to_owned(),
         None => format!(" {any}"),
         Some((net, negated)) => {
             let bang = if *negated { "!" } else { " " };
@@ -144,14 +143,15 @@ fn line(rule: &Rule, v6: bool, backend: Backend, numeric: bool, verbose: bool, e
     if verbose {
         text.push_str(&format!("{:>5} {:>5} ", count(rule.packets, exact), count(rule.bytes, exact)));
         text.push_str(&format!(
-            "{target:<9}  {protocol:<4}  --  {:<6} {:<6} ",
+            "{target:<9}  {protocol:<4} --  {:<6} {:<6} ",
             device(&spec.input),
             device(&spec.output)
         ));
     } else {
-        text.push_str(&format!("{target:<9}  {protocol:<4} --  "));
+        text.push_str(&format!("{target:<9}  {protocol:<4} -- "));
     }
-    text.push_str(&format!("{:<20} {:<20}", net(&spec.source).trim_start_matches(' '), net(&spec.destination)));
+    // The sign of each address has a column of its own.
+    text.push_str(&format!("{:<20} {:<20} ", net(&spec.source), net(&spec.destination)));
     let rest = details(&spec, numeric);
     if !rest.is_empty() {
         text.push(' ');
@@ -336,7 +336,6 @@ pub(in super::super) fn restore(it: &mut Interp<'_, '_>, arguments: &[String]) -
             }
             let inserted = words.first().is_some_and(|word| word == "-I");
             let name = words.get(1).cloned().unwrap_or_default();
-            let known = builtin(&open_table.name).iter().any(|(known, _)| *known == name);
             let spec = Spec::parse(words.get(2..).unwrap_or_default(), v6, |word, _| {
                 Err(super::spec::usage(format!("unknown option \"{word}\"")))
             });
@@ -348,7 +347,6 @@ pub(in super::super) fn restore(it: &mut Interp<'_, '_>, arguments: &[String]) -
                 }
             };
             let Some(chain) = open_table.chains.iter_mut().find(|chain| chain.name == name) else {
-                let _ = known;
                 return it.fail(1, format!("{tool}: line {} failed", at + 1));
             };
             let mut rule = convert::rule(&spec, &name);

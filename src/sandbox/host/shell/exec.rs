@@ -323,10 +323,6 @@ impl Interp<'_, '_> {
             }
         }
         self.at(first);
-        let before = self.shell.status;
-        self.shell.status = 0;
-        // `$?` in the words is the status of the command before.
-        self.shell.status = before;
         if let Some(name) = &command.word_or_name {
             words.extend(self.fields([name.value.as_str()])?);
         }

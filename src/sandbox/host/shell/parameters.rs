@@ -223,7 +223,7 @@ impl Interp<'_, '_> {
         let list = matches!(parameter, Parameter::Special(_) | Parameter::NamedWithAllIndices { .. });
         if matches!(content, Content::Unset) && self.shell.options.nounset && !list {
             self.complain(&format!("{}: unbound variable", name_of(parameter)))?;
-            return Err(Flow::Exit(if self.shell.name == "bash" { 127 } else { 1 }));
+            return Err(Flow::Exit(1));
         }
         Ok(content)
     }
@@ -431,7 +431,13 @@ fn is_set(content: &Content, test: &ParameterTestType) -> bool {
     match content {
         Content::Unset => false,
         Content::One(text) => !(null && text.is_empty()),
-        Content::Many(items, _) => !items.is_empty() && !(null && items.iter().all(String::is_empty)),
+        Content::Many(items, _) => {
+            if null {
+                items.iter().any(|item| !item.is_empty())
+            } else {
+                !items.is_empty()
+            }
+        }
     }
 }
 

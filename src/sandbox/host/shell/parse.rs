@@ -123,6 +123,6 @@ mod tests {
         let text = "echo one\nif true; then\n echo two\nfi\n)\n";
         let error = program(text).expect_err("a stray bracket");
         assert_eq!(error.line, Some(5));
-        assert_eq!(before(text, 5).map(|program| program.complete_commands.len()).unwrap_or_default() > 0, true);
+        assert!(before(text, 5).map(|program| program.complete_commands.len()).unwrap_or_default() > 0);
     }
 }
