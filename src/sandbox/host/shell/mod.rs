@@ -11,6 +11,7 @@ mod builtins;
 mod conditions;
 mod exec;
 mod expand;
+mod format;
 mod glob;
 mod parameters;
 mod parse;
