@@ -26,8 +26,9 @@ pub async fn preflight(session: &Session, plan: &Plan) -> Result<Vec<Denied>, aw
         Ok(DryRun::Denied { action, .. }) => {
             Ok(Some(Denied { title: step.title.clone(), action: action.to_owned() }))
         }
-        Ok(_) => Ok(None),
-        Err(error) => Err(error),
+        // Whatever else AWS says of a world in which the earlier steps have not happened is no verdict on permissions.
+        Err(error) if error.is_fatal() => Err(error),
+        Ok(_) | Err(_) => Ok(None),
     };
     let steps: Vec<&Step> = plan.to_do().filter(|step| step.call.can_dry_run()).collect();
     let answers: Vec<Result<Option<Denied>, aws::Error>> =

@@ -212,7 +212,7 @@ fn plan_second_interface(draft: &mut Draft<'_>, nat: Option<&Instance>) -> Resul
     let call = Call::CreateNetworkInterface {
         subnet: draft.made("private-subnet"),
         security_group: draft.made("nat-security-group"),
-        description: format!("{}: the NAT's side in the private subnet", draft.spec.name),
+        description: format!("{}: NAT side in the private subnet", draft.spec.name),
     };
     let exists = ours.map(|interface| Output::NetworkInterface(interface.network_interface_id.clone()));
     let waits = ["private-subnet", "nat-security-group"];

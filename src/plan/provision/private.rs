@@ -181,7 +181,7 @@ fn plan_endpoints(draft: &mut Draft<'_>, vpc: Option<&Vpc>) -> Result<(), PlanEr
     if found.iter().any(ours_or_missing) {
         let title = "Create the security group of the endpoints";
         let why = "The endpoints are interfaces in the private subnet and have a group of their own.";
-        plan_group(draft, vpc, "endpoint-security-group", text(title, why), "HTTPS from the VPC to SSM's endpoints")?;
+        plan_group(draft, vpc, "endpoint-security-group", text(title, why), "HTTPS from the VPC to the SSM endpoints")?;
         let cidr = vpc.and_then(|vpc| vpc.cidr_blocks.first().copied()).unwrap_or(draft.spec.vpc_cidr);
         let rule = IngressRule {
             protocol: Protocol::Tcp,
