@@ -102,7 +102,13 @@ impl Session {
 
     /// The identity with account and caller, from GetCallerIdentity.
     pub async fn caller_identity(&self) -> Result<Identity, Error> {
-        let answer = self.0.sts.get_caller_identity().send().await.map_err(self.on("GetCallerIdentity"))?;
+        // A header is not worth the minute that a call of a step may take.
+        const DEADLINE: Duration = Duration::from_secs(10);
+        let call = self.0.sts.get_caller_identity().send();
+        let answer = tokio::time::timeout(DEADLINE, call)
+            .await
+            .map_err(|_| Error::timed_out("GetCallerIdentity", DEADLINE))?
+            .map_err(self.on("GetCallerIdentity"))?;
         let account_id = answer.account.ok_or(Error::missing("GetCallerIdentity", "Account"))?;
         Ok(Identity { account_id: Some(account_id), caller_arn: answer.arn, ..self.identity() })
     }

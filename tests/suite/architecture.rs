@@ -29,7 +29,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("brush_parser", &["sandbox/host"]),
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
-    ("clap", &["cli"]),
+    ("clap", &["main", "cli"]),
     ("color_eyre", &["main", "cli", "tui/runtime", "tui/terminal"]),
 ];
 

@@ -1,12 +1,17 @@
 //! The console in a real terminal, by keys alone.
 
 use std::io::{Read as _, Write};
+use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use super::support::Home;
+
+fn cells(count: u16) -> NonZero<u16> {
+    NonZero::new(count).unwrap()
+}
 
 /// A natdeck in a pseudo-terminal, and what its screen shows.
 struct Console {
@@ -29,7 +34,7 @@ impl Console {
         command.cwd(home.path());
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
         let mut output = pair.master.try_clone_reader().unwrap();
         let shown = screen.clone();
         std::thread::spawn(move || {
@@ -169,7 +174,7 @@ fn a_terminal_that_is_too_small_gets_a_notice_and_the_console_comes_back() {
     let mut console = Console::start(&home, 50, 10, &["--sandbox"]);
     console.see("60");
     let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
-    console.screen.lock().unwrap().screen_mut().set_size(24, 80);
+    console.screen.lock().unwrap().screen_mut().set_size(cells(24), cells(80));
     console.master.resize(size).unwrap();
     console.see("nat-test");
     console.keys("q");

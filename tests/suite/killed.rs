@@ -67,7 +67,12 @@ async fn connect(sandbox: &Sandbox) -> Session {
 /// The world to begin with: the scenario, and for a teardown the finished NAT in it.
 async fn beginning<C: Case>() -> World {
     let sandbox = Sandbox::open(Options { scenario: Some(C::SCENARIO), ..Options::default() }).unwrap();
-    sandbox.with_world(|world| world.delays = Delays::instant()).unwrap();
+    sandbox
+        .with_world(|world| {
+            world.delays = Delays::instant();
+            world.ssm.time_scale = 0.0;
+        })
+        .unwrap();
     if C::TEARDOWN {
         let session = connect(&sandbox).await;
         let network = ops::observe(&session, None, None).await;
@@ -92,7 +97,8 @@ impl<C: Case> Trial for OnSandbox<C> {
                 C::world().get_or_init(|| world).clone()
             }
         };
-        let sandbox = Sandbox::of_world(world);
+        let sandbox = Sandbox::open(Options { scenario: Some(Scenario::Empty), ..Options::default() }).unwrap();
+        sandbox.with_world(|empty| *empty = world).unwrap();
         let session = connect(&sandbox).await;
         let network = ops::observe(&session, None, None).await;
         let plan = if C::TEARDOWN {
@@ -115,7 +121,8 @@ impl<C: Case> Trial for OnSandbox<C> {
         self.sandbox
             .with_world(|world| {
                 let mut lines = lines(&world.network);
-                lines.extend(world.iam.names());
+                lines.extend(world.iam.roles.keys().map(|name| format!("role {name}")));
+                lines.extend(world.iam.profiles.keys().map(|name| format!("instance profile {name}")));
                 lines.sort();
                 lines
             })
