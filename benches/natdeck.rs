@@ -28,7 +28,8 @@ use ratatui::backend::TestBackend;
 
 /// The article's world with so many more interfaces in its private subnet.
 fn sandbox(interfaces: u32) -> Sandbox {
-    let sandbox = Sandbox::open(Options { scenario: Some(Scenario::Article), ..Options::default() }).expect("a sandbox");
+    let sandbox =
+        Sandbox::open(Options { scenario: Some(Scenario::Article), ..Options::default() }).expect("a sandbox");
     sandbox.with_world(|world| add_interfaces(&mut world.network, interfaces)).expect("room for interfaces");
     sandbox
 }
@@ -157,9 +158,18 @@ async fn bare(ec2: &aws_sdk_ec2::Client, ssm: &aws_sdk_ssm::Client, iam: &aws_sd
         ($($call:ident),+) => { tokio::join!($(async { ec2.$call().into_paginator().send().collect::<Vec<_>>().await.len() }),+) };
     }
     let pages = all!(
-        describe_vpcs, describe_subnets, describe_route_tables, describe_internet_gateways,
-        describe_egress_only_internet_gateways, describe_nat_gateways, describe_network_interfaces, describe_instances,
-        describe_instance_status, describe_security_groups, describe_network_acls, describe_vpc_endpoints,
+        describe_vpcs,
+        describe_subnets,
+        describe_route_tables,
+        describe_internet_gateways,
+        describe_egress_only_internet_gateways,
+        describe_nat_gateways,
+        describe_network_interfaces,
+        describe_instances,
+        describe_instance_status,
+        describe_security_groups,
+        describe_network_acls,
+        describe_vpc_endpoints,
         describe_managed_prefix_lists
     );
     let (addresses, managed, profiles) = tokio::join!(
@@ -189,7 +199,9 @@ fn observing(criterion: &mut Criterion) {
     let config = aws_types::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
-        .credentials_provider(aws_sdk_ec2::config::SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "bench")))
+        .credentials_provider(aws_sdk_ec2::config::SharedCredentialsProvider::new(Credentials::new(
+            "a", "b", None, None, "bench",
+        )))
         .endpoint_url(&url)
         .http_client(http.clone())
         .sleep_impl(aws_sdk_ec2::config::SharedAsyncSleep::new(aws_smithy_async::rt::sleep::TokioSleep::new()))
@@ -233,7 +245,11 @@ mod redirect {
     }
 
     impl HttpClient for Redirect {
-        fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        fn http_connector(
+            &self,
+            settings: &HttpConnectorSettings,
+            components: &RuntimeComponents,
+        ) -> SharedHttpConnector {
             let inner = self.inner.http_connector(settings, components);
             SharedHttpConnector::new(Connector { inner, authority: self.authority.clone() })
         }

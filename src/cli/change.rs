@@ -48,14 +48,17 @@ pub async fn apply(context: &Context, arguments: &ApplyArguments) -> eyre::Resul
     let terminal = &context.terminal;
     if let Some(change) = Change::resume(&session, &context.state_dir, &spec.name, PlanKind::Provision)? {
         let (done, all) = progress_of(&change);
-        terminal.say(&format!("going on with the unfinished run of stack {}: {done} of {all} steps are done", spec.name));
+        terminal
+            .say(&format!("going on with the unfinished run of stack {}: {done} of {all} steps are done", spec.name));
         if !arguments.yes && !terminal.ask_for("Go on? Type yes:", "yes")? {
             terminal.say("Nothing was changed.");
             return Ok(Answer::No);
         }
-        match carry_out(context, change, arguments.undo_on_failure).await? {
+        match carry_out(context, change, Origin::Resumed, arguments.undo_on_failure).await? {
             RunResult::Done => {}
-            RunResult::Gone => terminal.say("Something that the earlier run made is gone: planning anew from what exists."),
+            RunResult::Gone => {
+                terminal.say("Something that the earlier run made is gone: planning anew from what exists.")
+            }
             RunResult::Ended(answer) => return Ok(answer),
         }
     }
@@ -74,17 +77,14 @@ pub async fn apply(context: &Context, arguments: &ApplyArguments) -> eyre::Resul
         }
     }
     let change = Change::begin(&session, &context.state_dir, &plan)?;
-    match carry_out(context, change, arguments.undo_on_failure).await? {
-        RunResult::Done => {
-            for note in &plan.notes {
-                terminal.say(&format!("note: {note}"));
-            }
-            terminal.say(&format!("Stack {} is in place. natdeck check asks the instances again.", spec.name));
-            Ok(Answer::Yes)
-        }
-        RunResult::Gone => bail!("something that this run needs is gone; run natdeck apply again to plan anew"),
-        RunResult::Ended(answer) => Ok(answer),
+    if let RunResult::Ended(answer) = carry_out(context, change, Origin::New, arguments.undo_on_failure).await? {
+        return Ok(answer);
     }
+    for note in &plan.notes {
+        terminal.say(&format!("note: {note}"));
+    }
+    terminal.say(&format!("Stack {} is in place. natdeck check asks the instances again.", spec.name));
+    Ok(Answer::Yes)
 }
 
 pub async fn destroy(context: &Context, arguments: &DestroyArguments) -> eyre::Result<Answer> {
@@ -109,7 +109,7 @@ pub async fn destroy(context: &Context, arguments: &DestroyArguments) -> eyre::R
     if let Some(change) = unfinished {
         let (done, all) = progress_of(&change);
         terminal.say(&format!("going on with the unfinished teardown of {stack}: {done} of {all} steps are done"));
-        if let RunResult::Ended(answer) = carry_out(context, change, false).await? {
+        if let RunResult::Ended(answer) = carry_out(context, change, Origin::Resumed, false).await? {
             return Ok(answer);
         }
     }
@@ -119,7 +119,7 @@ pub async fn destroy(context: &Context, arguments: &DestroyArguments) -> eyre::R
     if !plan.is_empty() {
         preflight(context, &session, &plan).await?;
         let change = Change::begin(&session, &context.state_dir, &plan)?;
-        if let RunResult::Ended(answer) = carry_out(context, change, false).await? {
+        if let RunResult::Ended(answer) = carry_out(context, change, Origin::New, false).await? {
             return Ok(answer);
         }
     }
@@ -161,8 +161,22 @@ enum RunResult {
     Ended(Answer),
 }
 
+/// Where the steps of a run come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// Planned from what exists now.
+    New,
+    /// From the journal of an earlier run: the world may have moved on.
+    Resumed,
+}
+
 /// Runs everything that is left, a line on standard error for each step. Ctrl-C lets the running steps end.
-async fn carry_out(context: &Context, mut change: Change, undo_on_failure: bool) -> eyre::Result<RunResult> {
+async fn carry_out(
+    context: &Context,
+    mut change: Change,
+    origin: Origin,
+    undo_on_failure: bool,
+) -> eyre::Result<RunResult> {
     let titles: BTreeMap<String, String> =
         change.steps().iter().map(|(step, _)| (step.id.as_str().to_owned(), step.title.clone())).collect();
     let stop = change.stop();
@@ -171,7 +185,7 @@ async fn carry_out(context: &Context, mut change: Change, undo_on_failure: bool)
             stop.request();
         }
     });
-    let mut reporter = Reporter { context, titles, started: BTreeMap::new() };
+    let mut reporter = Reporter { context, titles, started: BTreeMap::new(), waiting: BTreeMap::new() };
     let ended = change.run(RunMode::All, &mut |event| reporter.hear(event)).await;
     let result = match ended? {
         Ended::Finished => {
@@ -189,7 +203,9 @@ async fn carry_out(context: &Context, mut change: Change, undo_on_failure: bool)
             }
             Ok(RunResult::Ended(answer))
         }
-        Ended::Failed { failures } if failures.iter().any(|failure| failure.error.is_not_found()) => {
+        Ended::Failed { failures }
+            if origin == Origin::Resumed && failures.iter().any(|failure| failure.error.is_not_found()) =>
+        {
             change.abandon()?;
             Ok(RunResult::Gone)
         }
@@ -217,7 +233,9 @@ fn answer_of<'a>(failures: impl Iterator<Item = &'a StepError>) -> eyre::Result<
                 }
             }
             other => {
-                bail!("{other}; what was done is journalled: the same command again goes on, natdeck destroy removes it");
+                bail!(
+                    "{other}; what was done is journalled: the same command again goes on, natdeck destroy removes it"
+                );
             }
         }
     }
@@ -229,6 +247,8 @@ struct Reporter<'a> {
     context: &'a Context,
     titles: BTreeMap<String, String>,
     started: BTreeMap<String, Instant>,
+    /// What each step was last said to wait for, so that the same is not said at every poll.
+    waiting: BTreeMap<String, String>,
 }
 
 impl Reporter<'_> {
@@ -244,7 +264,12 @@ impl Reporter<'_> {
                 format!("{} {}  {} {}", paint.good("✓"), self.title(&id), made, paint.faint(&self.took(&id)))
             }
             Event::StepFailed { id, error } => format!("{} {}: {error}", paint.bad("✗"), self.title(&id)),
-            Event::Progress { id, text } => paint.faint(&format!("  {}: {text}", self.title(&id))),
+            Event::Progress { id, text } => {
+                if self.waiting.insert(id.clone(), text.clone()).is_some_and(|before| before == text) {
+                    return;
+                }
+                paint.faint(&format!("  {}: {text}", self.title(&id)))
+            }
             Event::Undone { id } => format!("{} {} {}", paint.warn("↩"), self.title(&id), paint.faint(&self.took(&id))),
             Event::UndoFailed { id, error } => {
                 format!("{} {} could not be taken back: {error}", paint.bad("✗"), self.title(&id))
@@ -262,4 +287,3 @@ impl Reporter<'_> {
         self.started.get(id).map(|at| format!("{:.1} s", at.elapsed().as_secs_f32())).unwrap_or_default()
     }
 }
-

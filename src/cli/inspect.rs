@@ -11,7 +11,9 @@ use crate::reach::CheckProgress;
 
 /// An answer that holds nothing but gaps is no answer: the first reason is the error.
 fn refuse_blindness(network: &Network) -> eyre::Result<()> {
-    if network.vpcs.gap().is_some() && network.subnets.gap().is_some() && network.instances.gap().is_some()
+    if network.vpcs.gap().is_some()
+        && network.subnets.gap().is_some()
+        && network.instances.gap().is_some()
         && let Some(gap) = network.gaps().first()
     {
         bail!("nothing could be observed: {gap}");
@@ -71,10 +73,8 @@ pub async fn check(context: &Context, arguments: &CheckArguments) -> eyre::Resul
 
 /// The VPC of the chosen instances, when it is one.
 fn the_only_vpc<'a>(network: &'a Network, chosen: &[ops::Chosen]) -> Option<&'a crate::model::VpcId> {
-    let mut vpcs: Vec<_> = chosen
-        .iter()
-        .filter_map(|c| network.instances.shown().get(c.instance_id.as_str())?.vpc_id.as_ref())
-        .collect();
+    let mut vpcs: Vec<_> =
+        chosen.iter().filter_map(|c| network.instances.shown().get(c.instance_id.as_str())?.vpc_id.as_ref()).collect();
     vpcs.sort();
     vpcs.dedup();
     match vpcs.as_slice() {

@@ -27,6 +27,8 @@ impl Moto {
     fn start() -> Self {
         let mut child = Command::new(witness("moto_server"))
             .args(["-H", "127.0.0.1", "-p", "0"])
+            // Without it moto knows none of AWS's managed policies.
+            .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types as sdk;
 
-use super::request::{self, tag_specifications, token};
+use super::request::{self, RootVolume, tag_specifications, token};
 use super::{Context, iam};
 use crate::aws::error::{Error, Kind};
 use crate::model::{
@@ -182,8 +182,8 @@ pub(super) async fn make(context: Context<'_>) -> Result<Output, Error> {
 
 async fn run_instances(context: Context<'_>, launch: &Launch) -> Result<Output, Error> {
     const OPERATION: &str = "RunInstances";
-    let root_device = root_device(context, &launch.image_id).await?;
-    let request = request::run_instances(context, launch, &root_device)?;
+    let root_volume = root_volume(context, &launch.image_id).await?;
+    let request = request::run_instances(context, launch, &root_volume)?;
     let answer = request.send().await.map_err(context.session.on(OPERATION))?;
     let instance = answer.instances.unwrap_or_default().into_iter().next();
     let instance = instance.ok_or(Error::missing(OPERATION, "Instances"))?;
@@ -203,16 +203,20 @@ pub(super) fn instance_output(operation: &'static str, instance: sdk::Instance) 
     })
 }
 
-/// The image's name of its root volume, which the request must use to have it encrypted. Amazon Linux's name where the
-/// image may not be described.
-async fn root_device(context: Context<'_>, image_id: &ImageId) -> Result<String, Error> {
+/// The image's root volume as the image itself describes it: the request must name it to have it encrypted. Amazon
+/// Linux's name where the image may not be described.
+async fn root_volume(context: Context<'_>, image_id: &ImageId) -> Result<RootVolume, Error> {
     let request = context.session.ec2().describe_images().image_ids(image_id.as_str());
-    match request.send().await.map_err(context.session.on("DescribeImages")) {
-        Ok(answer) => {
-            let image = answer.images.unwrap_or_default().into_iter().next();
-            Ok(image.and_then(|image| image.root_device_name).unwrap_or_else(|| "/dev/xvda".to_owned()))
-        }
-        Err(error) if error.is_denied() => Ok("/dev/xvda".to_owned()),
-        Err(error) => Err(error),
-    }
+    let image = match request.send().await.map_err(context.session.on("DescribeImages")) {
+        Ok(answer) => answer.images.unwrap_or_default().into_iter().next(),
+        Err(error) if error.is_denied() => None,
+        Err(error) => return Err(error),
+    };
+    let Some((device_name, image)) = image.and_then(|image| Some((image.root_device_name.clone()?, image))) else {
+        return Ok(RootVolume::default());
+    };
+    let mappings = image.block_device_mappings.unwrap_or_default();
+    let root = mappings.into_iter().find(|mapping| mapping.device_name.as_deref() == Some(device_name.as_str()));
+    let size_gib = root.and_then(|mapping| mapping.ebs).and_then(|ebs| ebs.volume_size);
+    Ok(RootVolume { device_name, size_gib })
 }

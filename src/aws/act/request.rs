@@ -177,11 +177,27 @@ pub(super) fn token(context: Context<'_>) -> Option<String> {
     Some(context.token.to_owned()).filter(|token| !token.is_empty())
 }
 
+/// The root volume that an image brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RootVolume {
+    /// `/dev/xvda`.
+    pub device_name: String,
+    /// `None`: as large as the image's snapshot.
+    pub size_gib: Option<i32>,
+}
+
+impl Default for RootVolume {
+    /// Amazon Linux's.
+    fn default() -> Self {
+        Self { device_name: "/dev/xvda".to_owned(), size_gib: None }
+    }
+}
+
 /// `root_device` is the image's own name for its root volume.
 pub(super) fn run_instances(
     context: Context<'_>,
     launch: &Launch,
-    root_device: &str,
+    root_volume: &RootVolume,
 ) -> Result<op::run_instances::builders::RunInstancesFluentBuilder, Error> {
     let interface = sdk::InstanceNetworkInterfaceSpecification::builder()
         .device_index(0)
@@ -191,6 +207,7 @@ pub(super) fn run_instances(
         .delete_on_termination(true)
         .build();
     let volume = sdk::EbsBlockDevice::builder()
+        .set_volume_size(root_volume.size_gib)
         .encrypted(true)
         .volume_type(sdk::VolumeType::Gp3)
         .delete_on_termination(true)
@@ -208,7 +225,7 @@ pub(super) fn run_instances(
         .min_count(1)
         .max_count(1)
         .network_interfaces(interface)
-        .block_device_mappings(sdk::BlockDeviceMapping::builder().device_name(root_device).ebs(volume).build())
+        .block_device_mappings(sdk::BlockDeviceMapping::builder().device_name(&root_volume.device_name).ebs(volume).build())
         .metadata_options(metadata)
         .set_iam_instance_profile(profile)
         .set_key_name(launch.key_name.clone())
@@ -292,7 +309,7 @@ pub(super) async fn dry_run(context: Context<'_>) -> Result<(), Error> {
                 security_group.resolve(outputs)?.as_str(),
             )
         ),
-        Call::RunInstances(launch) => send!("RunInstances", run_instances(context, launch, "/dev/xvda")?),
+        Call::RunInstances(launch) => send!("RunInstances", run_instances(context, launch, &RootVolume::default())?),
         Call::CreateNetworkInterface { subnet, security_group, description } => send!(
             "CreateNetworkInterface",
             ec2.create_network_interface()

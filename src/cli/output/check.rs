@@ -107,7 +107,15 @@ mod tests {
         assert!(document["vpc_id"].is_null());
         let instance = &document["instances"][0];
         for key in [
-            "instance_id", "name", "private_ip", "verdict", "address", "expected_address", "latency_ms", "code", "reason",
+            "instance_id",
+            "name",
+            "private_ip",
+            "verdict",
+            "address",
+            "expected_address",
+            "latency_ms",
+            "code",
+            "reason",
         ] {
             assert!(instance.get(key).is_some(), "{key}");
         }

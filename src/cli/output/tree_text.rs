@@ -106,7 +106,8 @@ fn subnet_node(tree: &mut Tree, network: &Network, subnet: &Subnet) {
     let kind = match network.route_table_of(&subnet.subnet_id, &subnet.vpc_id) {
         Ok(table) => {
             let public = table.and_then(RouteTable::default_route).is_some_and(|route| {
-                matches!(route.target, crate::model::RouteTarget::InternetGateway(_)) && route.state == RouteState::Active
+                matches!(route.target, crate::model::RouteTarget::InternetGateway(_))
+                    && route.state == RouteState::Active
             });
             if public { "public" } else { "private" }
         }

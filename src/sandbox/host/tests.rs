@@ -601,3 +601,19 @@ fn nested_brackets_do_not_take_for_ever_to_parse() {
     }
     assert!(began.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn an_assignment_ends_as_the_command_in_it_did() {
+    let script = "for url in https://api.ipify.org https://checkip.amazonaws.com; do
+  answer=$(curl -sS --max-time 8 -w ' %{time_total}' \"$url\" 2>&1)
+  code=$?
+  echo \"natdeck $url $code\" $answer
+  [ $code -eq 0 ] && exit 0
+done
+exit $code
+";
+    let mut machine = booted(Flavour::AmazonLinux2023);
+    let output = machine.run(script, &World { egress: false, dns: true });
+    assert_eq!(output.exit_code, 28, "{}{}", output.stdout, output.stderr);
+    assert_eq!(output.stdout.matches(" 28 curl: (28)").count(), 2, "{}", output.stdout);
+}

@@ -130,12 +130,12 @@ fn report(it: &mut Interp<'_, '_>, arguments: &Arguments, ended: &Ended, quiet: 
             }
         }
     }
+    if ended.code != 0 && !quiet {
+        it.err(&format!("curl: ({}) {}\n", ended.code, ended.message))?;
+    }
     if let Some(format) = arguments.value(&["-w", "--write-out"]) {
         let text = write_out(format, ended);
         it.out(&text)?;
-    }
-    if ended.code != 0 && !quiet {
-        it.err(&format!("curl: ({}) {}\n", ended.code, ended.message))?;
     }
     Ok(ended.code)
 }

@@ -364,12 +364,13 @@ impl Interp<'_, '_> {
             }
         }
         let Some(name) = words.first().cloned() else {
-            // Only assignments: the status is that of the last command substitution.
-            self.shell.status = 0;
+            // Only assignments: the status is that of the last command substitution. Until there is one, `$?` is
+            // still that of the command before, as in `code=$?`.
+            self.shell.substituted = None;
             for assignment in &assignments {
                 self.run_assignment(assignment)?;
             }
-            let status = self.shell.status;
+            let status = self.shell.substituted.unwrap_or(0);
             return self.redirected(&redirects, |_| Ok(status));
         };
         self.trace(&words, true)?;

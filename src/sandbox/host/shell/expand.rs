@@ -161,6 +161,7 @@ impl Interp<'_, '_> {
                 Err(error) => {
                     self.complain(&format!("{name}: {error}"))?;
                     self.shell.status = 1;
+                    self.shell.substituted = Some(1);
                     Ok(String::new())
                 }
             };
@@ -173,6 +174,7 @@ impl Interp<'_, '_> {
             })
         });
         self.shell.status = ended?;
+        self.shell.substituted = Some(self.shell.status);
         self.work(text.len())?;
         Ok(text.trim_end_matches('\n').to_owned())
     }

@@ -126,6 +126,8 @@ pub(super) struct Shell {
     pub(super) options: Options,
     pub(super) cwd: String,
     pub(super) status: i32,
+    /// How the last command substitution ended. `None`: there was none in the assignments at hand.
+    pub(super) substituted: Option<i32>,
     pub(super) fds: BTreeMap<i32, Fd>,
     exit_trap: Option<String>,
     /// Variables to put back when the function returns, a list for each function that is running.
@@ -206,6 +208,7 @@ impl<'a, 'o> Interp<'a, 'o> {
                 options: Options::default(),
                 cwd: "/".to_owned(),
                 status: 0,
+                substituted: None,
                 fds,
                 exit_trap: None,
                 locals: Vec::new(),
