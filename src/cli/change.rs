@@ -57,7 +57,7 @@ pub async fn apply(context: &Context, arguments: &ApplyArguments) -> eyre::Resul
         match carry_out(context, change, Origin::Resumed, arguments.undo_on_failure).await? {
             RunResult::Done => {}
             RunResult::Gone => {
-                terminal.say("Something that the earlier run made is gone: planning anew from what exists.")
+                terminal.say("Something that the earlier run made is gone: planning anew from what exists.");
             }
             RunResult::Ended(answer) => return Ok(answer),
         }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::action::{AwsAction, StepError};
 use crate::aws::Session;
 use crate::plan::{Output, Plan, PlanKind, Step};
-use crate::saga::{
-    Action, Event, Lock, Node, NodeState, Outcome, RunMode, Saga, SagaError, Stop, Store, StoreError,
-};
+use crate::saga::{Action, Event, Lock, Node, NodeState, Outcome, RunMode, Saga, SagaError, Stop, Store, StoreError};
 
 /// Why a change cannot be begun or carried on. A step that fails is not an error but an [`Ended`].
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +60,7 @@ impl Change<AwsAction> {
 
 impl<A: Action<Step = Step, Output = Output>> Change<A> {
     /// As [`Change::resume`], with an action of one's own.
-    pub fn resume_with(
-        action: A,
-        state_dir: &Path,
-        stack: &str,
-        kind: PlanKind,
-    ) -> Result<Option<Self>, ChangeError> {
+    pub fn resume_with(action: A, state_dir: &Path, stack: &str, kind: PlanKind) -> Result<Option<Self>, ChangeError> {
         let lock = Store::new(state_dir).lock(stack)?;
         let action = Arc::new(action);
         let other = match kind {
@@ -98,12 +91,7 @@ impl<A: Action<Step = Step, Output = Output>> Change<A> {
     /// The steps, in their order, and where each stands.
     pub fn steps(&self) -> Vec<(&Step, NodeState)> {
         let states = self.saga.states();
-        self.saga
-            .nodes()
-            .iter()
-            .zip(states)
-            .map(|(node, (_, state))| (&node.step, state.clone()))
-            .collect()
+        self.saga.nodes().iter().zip(states).map(|(node, (_, state))| (&node.step, state.clone())).collect()
     }
 
     /// What exists by now, by step.

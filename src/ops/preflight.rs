@@ -23,9 +23,7 @@ pub struct Denied {
 pub async fn preflight(session: &Session, plan: &Plan) -> Result<Vec<Denied>, aws::Error> {
     let outputs = plan.outputs();
     let ask = async |step: &Step| match aws::dry_run(session, step, &outputs).await {
-        Ok(DryRun::Denied { action, .. }) => {
-            Ok(Some(Denied { title: step.title.clone(), action: action.to_owned() }))
-        }
+        Ok(DryRun::Denied { action, .. }) => Ok(Some(Denied { title: step.title.clone(), action })),
         // Whatever else AWS says of a world in which the earlier steps have not happened is no verdict on permissions.
         Err(error) if error.is_fatal() => Err(error),
         Ok(_) | Err(_) => Ok(None),

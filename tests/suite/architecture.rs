@@ -141,8 +141,16 @@ fn the_sdk_and_the_terminal_are_named_in_one_place_each() {
 #[test]
 fn the_pure_modules_read_no_clock_no_file_and_no_network() {
     const PURE: &[&str] = &["model", "reach", "plan", "tui/model", "tui/update", "tui/view", "tui/widget"];
-    const IMPURE: &[&str] =
-        &["std::fs", "std::net::Tcp", "std::process", "std::env", "tokio::", "Timestamp::now", "SystemTime", "Instant::now"];
+    const IMPURE: &[&str] = &[
+        "std::fs",
+        "std::net::Tcp",
+        "std::process",
+        "std::env",
+        "tokio::",
+        "Timestamp::now",
+        "SystemTime",
+        "Instant::now",
+    ];
     let mut wrong = Vec::new();
     for (file, code) in sources() {
         let product = code.split("#[cfg(test)]").next().unwrap_or_default();

@@ -21,7 +21,8 @@ fn one_line(ran: &Ran, words: &[&str]) {
 #[test]
 fn ranges_that_overlap_or_lie_outside() {
     let home = Home::new();
-    let ran = home.run(&["--sandbox", "--scenario", "empty", "apply", "--yes", "--private-subnet-cidr", "10.8.1.128/25"]);
+    let ran =
+        home.run(&["--sandbox", "--scenario", "empty", "apply", "--yes", "--private-subnet-cidr", "10.8.1.128/25"]);
     one_line(&ran, &["10.8.1.128/25", "overlap"]);
     let ran = home.run(&["--sandbox", "plan", "--public-subnet-cidr", "192.168.0.0/24"]);
     one_line(&ran, &["192.168.0.0/24", "10.8.0.0/16"]);

@@ -144,7 +144,17 @@ fn an_elastic_ip_and_no_endpoints_from_nothing() {
     let home = Home::new();
     home.expect(
         0,
-        &["--sandbox", "--scenario", "empty", "apply", "--yes", "--elastic-ip", "--no-ssm-endpoints", "--stack", "shop"],
+        &[
+            "--sandbox",
+            "--scenario",
+            "empty",
+            "apply",
+            "--yes",
+            "--elastic-ip",
+            "--no-ssm-endpoints",
+            "--stack",
+            "shop",
+        ],
     );
     let document = tree(&home);
     let addresses = document["vpcs"][0]["addresses"].as_array().unwrap();

@@ -41,7 +41,18 @@ impl Moto {
             .expect("moto says where it listens");
         // Nobody may stop reading, or moto blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url }
+        let moto = Self { child, url };
+        moto.python("warm_up.py");
+        moto
+    }
+
+    /// Runs a script of `tests/witness` against this server and gives what it printed.
+    fn python(&self, script: &str) -> String {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/witness");
+        let script = PathBuf::from(directory).join(script);
+        let output = Command::new(witness("python3")).arg(script).arg(&self.url).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn natdeck(&self, home: &Home, arguments: &[&str]) -> Ran {
@@ -56,10 +67,7 @@ impl Moto {
     }
 
     fn article(&self) -> Value {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/witness/article.py");
-        let output = Command::new(witness("python3")).args([script, &self.url]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        serde_json::from_str(&self.python("article.py")).unwrap()
     }
 }
 

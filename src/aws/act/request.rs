@@ -225,7 +225,9 @@ pub(super) fn run_instances(
         .min_count(1)
         .max_count(1)
         .network_interfaces(interface)
-        .block_device_mappings(sdk::BlockDeviceMapping::builder().device_name(&root_volume.device_name).ebs(volume).build())
+        .block_device_mappings(
+            sdk::BlockDeviceMapping::builder().device_name(&root_volume.device_name).ebs(volume).build(),
+        )
         .metadata_options(metadata)
         .set_iam_instance_profile(profile)
         .set_key_name(launch.key_name.clone())

@@ -31,11 +31,7 @@ impl From<&Unknown> for ChooseError {
 
 /// The instances that were asked for, or else every private one in `vpc` (or everywhere) and the NATs they use.
 /// Terminated instances are never chosen.
-pub fn choose(
-    network: &Network,
-    asked: &[InstanceId],
-    vpc: Option<&VpcId>,
-) -> Result<Vec<Chosen>, ChooseError> {
+pub fn choose(network: &Network, asked: &[InstanceId], vpc: Option<&VpcId>) -> Result<Vec<Chosen>, ChooseError> {
     let region = || network.region.clone();
     if let Some(vpc) = vpc
         && network.vpcs.get(vpc)?.is_none()
@@ -81,9 +77,9 @@ fn nats(network: &Network) -> BTreeSet<InstanceId> {
         .values()
         .flat_map(|table| &table.routes)
         .filter_map(|route| match &route.target {
-            RouteTarget::NetworkInterface { network_interface_id, instance_id } => instance_id
-                .clone()
-                .or_else(|| interfaces.get(network_interface_id.as_str())?.instance_id().cloned()),
+            RouteTarget::NetworkInterface { network_interface_id, instance_id } => {
+                instance_id.clone().or_else(|| interfaces.get(network_interface_id.as_str())?.instance_id().cloned())
+            }
             RouteTarget::Instance(id) => Some(id.clone()),
             _ => None,
         })

@@ -80,7 +80,8 @@ pub async fn check(
         }
     }
     let mut silent: Vec<(InstanceId, Vec<probe::Attempt>)> = Vec::new();
-    let options = RunOptions { execution_timeout_s: 60, delivery_timeout_s: 30, comment: "natdeck egress check".into() };
+    let options =
+        RunOptions { execution_timeout_s: 60, delivery_timeout_s: 30, comment: "natdeck egress check".into() };
     let outcome = aws::run_command(session, &asked, &probe::script(), options, |id, result| {
         let Some(row) = rows.get_mut(&id) else { return };
         match ran(result) {

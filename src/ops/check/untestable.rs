@@ -14,7 +14,10 @@ const CORE_POLICY: &str = "AmazonSSMManagedInstanceCore";
 pub fn untestable(network: &Network, instance: &Instance) -> Option<(Code, String)> {
     let id = &instance.instance_id;
     if instance.state != InstanceState::Running {
-        return Some((Code::TestAgentOffline, format!("{id} is {}, and only running instances answer", instance.state)));
+        return Some((
+            Code::TestAgentOffline,
+            format!("{id} is {}, and only running instances answer", instance.state),
+        ));
     }
     // When SSM's list is unknown the command itself will tell.
     let managed = network.managed_instances.get(id).ok()?;
@@ -45,7 +48,9 @@ fn permission(network: &Network, instance: &Instance) -> Option<(Code, String)> 
     };
     let profile = network.instance_profiles.get(arn).ok()??;
     let may = |role: &Role| match (&role.attached_policies, &role.inline_policies) {
-        (Some(attached), Some(inline)) => !inline.is_empty() || attached.iter().any(|policy| policy.name == CORE_POLICY),
+        (Some(attached), Some(inline)) => {
+            !inline.is_empty() || attached.iter().any(|policy| policy.name == CORE_POLICY)
+        }
         // What could not be read is not held against it.
         _ => true,
     };
@@ -95,4 +100,3 @@ fn path(network: &Network, instance: &Instance) -> Option<(Code, String)> {
 pub fn refused(operation: &str, reason: &str) -> (Code, String) {
     (Code::TestAccessDenied, format!("{operation} was refused: {reason}"))
 }
-

@@ -91,9 +91,10 @@ fn no_egress(network: &Network, hosts: &dyn HostFacts, mut row: EgressResult, at
     match trace.stop() {
         Some(hop) => {
             row.code = hop.code.map(|code| code.to_string());
-            let place = hop.resource_id.as_ref().map_or_else(|| hop.component.to_string(), |id| {
-                format!("{} {id}", hop.component)
-            });
+            let place = hop
+                .resource_id
+                .as_ref()
+                .map_or_else(|| hop.component.to_string(), |id| format!("{} {id}", hop.component));
             row.reason = Some(format!("stops at {place}: {} ({said})", hop.detail));
         }
         None => row.reason = Some(format!("{said}, although nothing that natdeck can see stops it")),
