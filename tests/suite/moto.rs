@@ -13,8 +13,10 @@ use super::support::{Home, Ran, finish};
 /// Where `tests/run` installed the witnesses. Without them nothing here can be shown, so the test fails and says how.
 fn witness(program: &str) -> PathBuf {
     let directory = std::env::var_os("NATDECK_WITNESS")
-        .expect("NATDECK_WITNESS is not set: run the suite with tests/run, which installs moto and boto3");
-    PathBuf::from(directory).join(program)
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/witness/bin")), PathBuf::from);
+    let program = directory.join(program);
+    assert!(program.exists(), "{} is missing: tests/run installs moto and boto3", program.display());
+    program
 }
 
 /// A moto server on a port of its own, ended with the test.
