@@ -214,6 +214,9 @@ pub struct ApplyArguments {
     /// Do it without asking
     #[arg(long, short)]
     pub yes: bool,
+    /// Begin without asking AWS first whether it would allow every step
+    #[arg(long)]
+    pub no_preflight: bool,
     /// When a step fails, take back what this run did
     #[arg(long)]
     pub undo_on_failure: bool,

@@ -21,8 +21,17 @@ fn stack_of(context: &Context) -> &str {
     context.global.stack.as_deref().unwrap_or(DEFAULT_STACK)
 }
 
+/// How often a teardown looks again for what it did not see.
+const LOOKS: u32 = 5;
+
 async fn look(session: &Session) -> Network {
     ops::observe(session, None, None).await
+}
+
+/// A look that shows everything that was done until now, where [`look`] may show the world of a moment ago.
+async fn look_late(session: &Session) -> Network {
+    tokio::time::sleep(session.lag()).await;
+    look(session).await
 }
 
 pub async fn plan(context: &Context, arguments: &PlanArguments) -> eyre::Result<Answer> {
@@ -46,6 +55,7 @@ pub async fn apply(context: &Context, arguments: &ApplyArguments) -> eyre::Resul
     refuse_read_only(context)?;
     let session = context.connect().await?;
     let terminal = &context.terminal;
+    let interrupted = ops::is_unfinished(&context.state_dir, &spec.name)?;
     if let Some(change) = Change::resume(&session, &context.state_dir, &spec.name, PlanKind::Provision)? {
         let (done, all) = progress_of(&change);
         terminal
@@ -62,13 +72,15 @@ pub async fn apply(context: &Context, arguments: &ApplyArguments) -> eyre::Resul
             RunResult::Ended(answer) => return Ok(answer),
         }
     }
-    let network = look(&session).await;
+    let network = if interrupted { look_late(&session).await } else { look(&session).await };
     let plan = ops::plan_provision(&session, &spec, &network).await?;
     if plan.is_empty() {
         terminal.say(&plan_text(terminal.err, &plan));
         return Ok(Answer::Yes);
     }
-    preflight(context, &session, &plan).await?;
+    if !arguments.no_preflight {
+        preflight(context, &session, &plan).await?;
+    }
     if !arguments.yes {
         terminal.say(&plan_text(terminal.err, &plan));
         if !terminal.ask_for("Build this? Type yes:", "yes")? {
@@ -92,9 +104,10 @@ pub async fn destroy(context: &Context, arguments: &DestroyArguments) -> eyre::R
     let session = context.connect().await?;
     let terminal = &context.terminal;
     let stack = stack_of(context);
+    let interrupted = ops::is_unfinished(&context.state_dir, stack)?;
     let unfinished = Change::resume(&session, &context.state_dir, stack, PlanKind::Teardown)?;
-    let network = look(&session).await;
-    let plan = ops::plan_teardown(stack, &network)?;
+    let network = if interrupted { look_late(&session).await } else { look(&session).await };
+    let mut plan = ops::plan_teardown(stack, &network)?;
     if unfinished.is_none() && plan.is_empty() {
         terminal.say(&plan_text(terminal.err, &plan));
         return Ok(Answer::Yes);
@@ -112,16 +125,21 @@ pub async fn destroy(context: &Context, arguments: &DestroyArguments) -> eyre::R
         if let RunResult::Ended(answer) = carry_out(context, change, Origin::Resumed, false).await? {
             return Ok(answer);
         }
+        plan = ops::plan_teardown(stack, &look_late(&session).await)?;
     }
-    // What exists decides, not the journal: whatever still carries the tag goes now.
-    let network = look(&session).await;
-    let plan = ops::plan_teardown(stack, &network)?;
-    if !plan.is_empty() {
+    // What exists decides, not the journal: whatever still carries the tag goes, until a look shows nothing more.
+    let mut looks = 0;
+    while !plan.is_empty() {
+        looks += 1;
+        if looks > LOOKS {
+            bail!("{} steps of the teardown keep coming back; natdeck plan --destroy lists them", plan.to_do().count());
+        }
         preflight(context, &session, &plan).await?;
         let change = Change::begin(&session, &context.state_dir, &plan)?;
         if let RunResult::Ended(answer) = carry_out(context, change, Origin::New, false).await? {
             return Ok(answer);
         }
+        plan = ops::plan_teardown(stack, &look_late(&session).await)?;
     }
     terminal.say(&format!("Nothing carries the tag of stack {stack} any more."));
     Ok(Answer::Yes)

@@ -56,7 +56,7 @@ fn step_text(paint: Paint, step: &Step, outputs: &Outputs) -> String {
         let id = step.output.as_ref().and_then(|output| output.id()).unwrap_or_default();
         return format!("{} {} {}\n", paint.good("✓"), step.title, paint.faint(id));
     }
-    let cli = step.aws_cli(outputs).replace('\n', "\n      ");
+    let cli = short(&step.aws_cli(outputs));
     format!(
         "{} {}\n    {}\n    {} {}\n",
         paint.warn("○"),
@@ -65,6 +65,17 @@ fn step_text(paint: Paint, step: &Step, outputs: &Outputs) -> String {
         paint.faint("$"),
         paint.faint(&cli)
     )
+}
+
+/// A line that holds a whole boot script shows where it begins and ends. The JSON document has all of it.
+fn short(cli: &str) -> String {
+    let lines: Vec<&str> = cli.lines().collect();
+    match lines.as_slice() {
+        [first, middle @ .., last] if !middle.is_empty() => {
+            format!("{first}\n      … {} more lines, whole with --output json …\n      {last}", middle.len())
+        }
+        _ => cli.replace('\n', "\n      "),
+    }
 }
 
 /// One line: how much there is to do.
@@ -82,4 +93,17 @@ fn summary(plan: &Plan) -> String {
         PlanKind::Teardown => "remove",
     };
     format!("Stack {stack}: {to_do} of {} steps to {verb}.\n", plan.steps.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_script_is_cut_in_its_middle() {
+        let text = short("aws ec2 run-instances --user-data '#!/bin/bash\na\nb\n' --count 1");
+        assert!(text.starts_with("aws ec2 run-instances") && text.ends_with("' --count 1"), "{text}");
+        assert!(text.contains("2 more lines"), "{text}");
+        assert_eq!(short("aws ec2 create-vpc"), "aws ec2 create-vpc");
+    }
 }
