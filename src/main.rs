@@ -70,6 +70,8 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
         region: sandbox.as_ref().map(Sandbox::region).or_else(|| global.region.clone()),
         endpoint_url: global.endpoint_url.clone(),
         read_only: global.read_only,
+        // Twice: what it says is the least.
+        lag: sandbox.as_ref().map(|sandbox| sandbox.consistency() * 2),
         sandbox: sandbox.as_ref().map(Sandbox::http_client),
     };
     let log = CallLog::new();

@@ -12,6 +12,8 @@ mod request;
 mod settle;
 mod undo;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use super::error::{Error, Kind};
@@ -20,8 +22,8 @@ use super::session::Session;
 use crate::model::World;
 use crate::plan::{Call, Output, Outputs, Step};
 
-/// How long the effect of a call whose answer was lost is looked for before the call is made again. EC2's own words:
-/// "eventual consistency", in practice a second or two.
+/// How long at least the effect of a call whose answer was lost is looked for before the call is made again: AWS may
+/// still be at it.
 const LOST_ANSWER: Duration = Duration::from_secs(4);
 /// How long a resource just made may be `…NotFound` for calls that refer to it.
 const CONSISTENCY: Duration = Duration::from_secs(20);
@@ -54,25 +56,16 @@ pub enum DryRun {
 
 /// Is it so already? `Some`: what exists, in the state that the next step needs.
 ///
-/// `None` is said only after what might just not be visible yet has been looked for again, unless the call carries
-/// `token` to AWS, which then makes nothing twice, or repeating it changes nothing.
+/// `None` is said only after what might just not be visible yet has been looked for again. It holds for making the
+/// effect as well as for taking it back, so a client token is no reason to look less. Questions and deletions leave
+/// nothing to look for.
 pub async fn check(session: &Session, step: &Step, outputs: &Outputs, token: &str) -> Result<Option<Output>, Error> {
+    if !step.call.changes() || is_deletion(&step.call) {
+        return Ok(None);
+    }
     let context = Context { session, step, outputs, token, say: &|_| {} };
-    let found = if step.call.takes_client_token() || !creates(&step.call) {
-        find::find(context).await?
-    } else {
-        let patience = match session.world() {
-            // The sandbox's world is consistent at once, unless it is told not to be.
-            World::Sandbox => Duration::ZERO,
-            _ => LOST_ANSWER,
-        };
-        find::patiently(context, patience).await?
-    };
-    match found {
-        Some(output) => {
-            let output = settle::settle(context, output).await?;
-            Ok(Some(output))
-        }
+    match on_heap(|| find::patiently(context, session.lag())).await? {
+        Some(output) => on_heap(|| settle::settle(context, output)).await.map(Some),
         None => Ok(None),
     }
 }
@@ -91,11 +84,14 @@ pub async fn apply(
         Call::CheckEgress { .. } => {
             Err(Error::new(Kind::NotHere, "SendCommand", "the egress check is made by its own use case"))
         }
-        Call::VerifyHost { instance } => host::verify(context, &instance.resolve(outputs)?).await,
-        call if is_deletion(call) => delete::delete(context).await.map(|()| Output::None),
+        Call::VerifyHost { instance } => {
+            let instance = instance.resolve(outputs)?;
+            on_heap(|| host::verify(context, &instance)).await
+        }
+        call if is_deletion(call) => on_heap(|| delete::delete(context)).await.map(|()| Output::None),
         _ => {
-            let output = make_once(context).await?;
-            settle::settle(context, output).await
+            let output = on_heap(|| make_once(context)).await?;
+            on_heap(|| settle::settle(context, output)).await
         }
     }
 }
@@ -104,7 +100,7 @@ pub async fn apply(
 /// taken back: [`Kind::NotHere`].
 pub async fn undo(session: &Session, step: &Step, output: &Output, outputs: &Outputs) -> Result<(), Error> {
     let context = Context { session, step, outputs, token: "", say: &|_| {} };
-    undo::undo(context, output).await
+    on_heap(|| undo::undo(context, output)).await
 }
 
 /// Would AWS do it? Sends the call with `DryRun`, which changes nothing.
@@ -114,7 +110,7 @@ pub async fn dry_run(session: &Session, step: &Step, outputs: &Outputs) -> Resul
         return Ok(DryRun::NotSupported);
     }
     let context = Context { session, step, outputs, token: "", say: &|_| {} };
-    let error = match request::dry_run(context).await {
+    let error = match on_heap(|| request::dry_run(context)).await {
         Ok(()) => return Err(Error::new(Kind::BadAnswer, step.operation(), "a dry run was carried out")),
         Err(error) => error,
     };
@@ -142,7 +138,7 @@ async fn make_once(context: Context<'_>) -> Result<Output, Error> {
         };
         if error.is_duplicate() || error.has_code("LimitExceeded") || error.kind == Kind::InUse {
             // There already: ours, from a call whose answer was lost, or somebody else's.
-            return match find::patiently(context, LOST_ANSWER).await? {
+            return match find::patiently(context, context.session.lag()).await? {
                 Some(output) => Ok(output),
                 None => Err(error),
             };
@@ -152,7 +148,7 @@ async fn make_once(context: Context<'_>) -> Result<Output, Error> {
         }
         tries += 1;
         (context.say)(format!("{}: the answer was lost, looking for its effect", context.step.operation()));
-        if let Some(output) = find::patiently(context, LOST_ANSWER).await? {
+        if let Some(output) = find::patiently(context, context.session.lag().max(LOST_ANSWER)).await? {
             return Ok(output);
         }
     }
@@ -185,9 +181,10 @@ fn refers_to_made(context: Context<'_>) -> bool {
     !context.outputs.is_empty()
 }
 
-/// Whether the call makes a resource or an association that must not be made twice.
-fn creates(call: &Call) -> bool {
-    !call.tag_resource_types().is_empty()
+/// Makes a future in a stack frame that is gone again before it runs. The SDK's take 10 to 20 KB each, and a function
+/// that may send one of thirty calls would else hold room for all of them while it waits.
+fn on_heap<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(make())
 }
 
 fn is_deletion(call: &Call) -> bool {

@@ -26,6 +26,7 @@ pub const READS: &[&str] = &[
     "DescribeRouteTables",
     "DescribeSecurityGroups",
     "DescribeSubnets",
+    "DescribeTags",
     "DescribeVpcAttribute",
     "DescribeVpcEndpoints",
     "DescribeVpcs",

@@ -27,6 +27,10 @@ use super::guard::Guard;
 use super::retry::{NobodyThere, NotTwice};
 use crate::model::{Identity, World};
 
+/// How far AWS's describes may lag behind its changes. EC2's own word is "eventual consistency"; in practice it is a
+/// second or two.
+const LAG: Duration = Duration::from_secs(4);
+
 /// The sandbox's region when none is named: the article's.
 const SANDBOX_REGION: &str = "eu-central-1";
 
@@ -39,6 +43,9 @@ pub struct Target {
     pub endpoint_url: Option<String>,
     /// Refuse whatever changes anything.
     pub read_only: bool,
+    /// How far this world's describes may lag behind its changes: what was not found is looked for again for so long
+    /// before it counts as not there. `None`: as on AWS.
+    pub lag: Option<Duration>,
     /// The AWS inside this program. With it, profile, endpoint and the machine's credentials are not looked at.
     pub sandbox: Option<SharedHttpClient>,
 }
@@ -57,6 +64,7 @@ struct Inner {
     identity: Identity,
     /// For messages: a URL, or `AWS in eu-central-1`.
     endpoint: String,
+    lag: Duration,
     log: CallLog,
 }
 
@@ -92,7 +100,9 @@ impl Session {
             Identity { world, region, profile, account_id: None, caller_arn: None, read_only: target.read_only };
         let guard = Guard { read_only: target.read_only };
         let recorder = Recorder::new(log.clone(), &identity);
-        Ok(Self(Arc::new(clients(&config, guard, &recorder, identity, endpoint, log))))
+        let mut inner = clients(&config, guard, &recorder, identity, endpoint, log);
+        inner.lag = target.lag.unwrap_or(LAG);
+        Ok(Self(Arc::new(inner)))
     }
 
     /// What is known without a call: account and caller are `None`.
@@ -123,6 +133,11 @@ impl Session {
 
     pub fn read_only(&self) -> bool {
         self.0.identity.read_only
+    }
+
+    /// How long ago a change must be for every describe to show it.
+    pub fn lag(&self) -> Duration {
+        self.0.lag
     }
 
     /// The record of all calls of this session.
@@ -189,6 +204,7 @@ fn clients(
         sts: client!(aws_sdk_sts, NobodyThere),
         identity,
         endpoint,
+        lag: LAG,
         log,
     }
 }

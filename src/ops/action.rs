@@ -140,7 +140,7 @@ impl Action for AwsAction {
         if matches!(step.call, Call::CheckEgress { .. }) {
             return Ok(None);
         }
-        Ok(aws::check(&self.session, step, outputs, token).await?)
+        Ok(Box::pin(aws::check(&self.session, step, outputs, token)).await?)
     }
 
     async fn apply(
@@ -152,11 +152,11 @@ impl Action for AwsAction {
     ) -> Result<Output, StepError> {
         if let Call::CheckEgress { instances, nat } = &step.call {
             let ids: Result<Vec<InstanceId>, _> = instances.iter().map(|id| Ref::resolve(id, outputs)).collect();
-            return self.check_egress(&ids?, &nat.resolve(outputs)?, progress).await;
+            return Box::pin(self.check_egress(&ids?, &nat.resolve(outputs)?, progress)).await;
         }
-        match aws::apply(&self.session, step, outputs, token, progress_to(progress)).await {
+        match Box::pin(aws::apply(&self.session, step, outputs, token, progress_to(progress))).await {
             Ok(output) => Ok(output),
-            Err(error) => Err(self.name_blockers(step, error).await),
+            Err(error) => Err(Box::pin(self.name_blockers(step, error)).await),
         }
     }
 
@@ -167,7 +167,7 @@ impl Action for AwsAction {
         outputs: &BTreeMap<String, Output>,
         _progress: &Progress,
     ) -> Result<(), StepError> {
-        Ok(aws::undo(&self.session, step, output, outputs).await?)
+        Ok(Box::pin(aws::undo(&self.session, step, output, outputs)).await?)
     }
 }
 

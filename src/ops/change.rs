@@ -39,6 +39,18 @@ pub fn nodes(plan: &Plan) -> Vec<Node<Step, Output>> {
         .collect()
 }
 
+/// Whether a change of this stack was begun and neither ended nor given up: what it did last may not be visible yet.
+/// Fails when another process holds the stack.
+pub fn is_unfinished(state_dir: &Path, stack: &str) -> Result<bool, ChangeError> {
+    let lock = Store::new(state_dir).lock(stack)?;
+    for kind in [PlanKind::Provision, PlanKind::Teardown] {
+        if lock.journal::<Step, Output>(kind.as_str())?.is_begun() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl Change<AwsAction> {
     /// Goes on with an unfinished change of this stack and kind. `None`: there is none.
     ///
@@ -92,6 +104,11 @@ impl<A: Action<Step = Step, Output = Output>> Change<A> {
     pub fn steps(&self) -> Vec<(&Step, NodeState)> {
         let states = self.saga.states();
         self.saga.nodes().iter().zip(states).map(|(node, (_, state))| (&node.step, state.clone())).collect()
+    }
+
+    /// The steps that an undo could take back, in the order in which they were begun.
+    pub fn begun(&self) -> Vec<&str> {
+        self.saga.begun()
     }
 
     /// What exists by now, by step.

@@ -176,6 +176,11 @@ impl Sandbox {
         self.state().world.region.clone()
     }
 
+    /// For how long describes do not show a change. Zero unless a fault asks for more.
+    pub fn consistency(&self) -> Duration {
+        self.shared.faults.consistency()
+    }
+
     /// The scenario from which the world began.
     pub fn scenario(&self) -> Scenario {
         self.state().scenario

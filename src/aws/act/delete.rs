@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_ec2::types as sdk;
 
 use super::settle::{endpoint_gone, instance_state, instance_terminated, interface_detached};
-use super::{Context, iam, request};
+use super::{Context, iam, on_heap, request};
 use crate::aws::error::{Error, Kind};
 use crate::aws::poll::Backoff;
 use crate::model::{InstanceId, NetworkInterfaceId, VpcEndpointId};
@@ -58,9 +58,10 @@ async fn send(context: Context<'_>) -> Result<(), Error> {
     let ec2 = session.ec2();
     let outputs = context.outputs;
     macro_rules! send {
-        ($operation:literal, $request:expr) => {
-            $request.send().await.map(drop).map_err(session.on($operation))
-        };
+        ($operation:literal, $request:expr) => {{
+            let request = $request;
+            on_heap(|| request.send()).await.map(drop).map_err(session.on($operation))
+        }};
     }
     match &context.step.call {
         Call::DeleteRoute { route_table, destination } => send!(

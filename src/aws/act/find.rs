@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_ec2::types as sdk;
+use tokio::time::Instant;
 
 use super::make::instance_output;
-use super::{Context, iam, request};
+use super::{Context, iam, on_heap, request};
 use crate::aws::error::Error;
 use crate::aws::poll::Backoff;
 use crate::model::{
@@ -14,10 +15,12 @@ use crate::model::{
 };
 use crate::plan::{Call, IngressRule, Output, RulePeer, VpcAttribute};
 
-/// Looks until it is found or `patience` has passed.
+/// Looks until it is found. What is not there in a look that began after `patience` had passed is not there.
 pub(super) async fn patiently(context: Context<'_>, patience: Duration) -> Result<Option<Output>, Error> {
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1), patience);
+    let deadline = Instant::now() + patience;
     loop {
+        let last = Instant::now() >= deadline;
         match find(context).await {
             Ok(Some(output)) => return Ok(Some(output)),
             Ok(None) => {}
@@ -25,21 +28,23 @@ pub(super) async fn patiently(context: Context<'_>, patience: Duration) -> Resul
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }
-        if !backoff.wait().await {
+        if last {
             return Ok(None);
         }
+        backoff.wait().await;
     }
 }
 
-/// Looks once. `None` also for calls whose repetition changes nothing, and which leave nothing to look at.
+/// Looks once. `None` also for calls that leave nothing to look at.
 pub(super) async fn find(context: Context<'_>) -> Result<Option<Output>, Error> {
     let session = context.session;
     let ec2 = session.ec2();
     let outputs = context.outputs;
     macro_rules! ask {
-        ($operation:literal, $request:expr) => {
-            $request.send().await.map_err(session.on($operation))
-        };
+        ($operation:literal, $request:expr) => {{
+            let request = $request;
+            on_heap(|| request.send()).await.map_err(session.on($operation))
+        }};
     }
     match &context.step.call {
         Call::CreateVpc { .. } => {
@@ -182,7 +187,15 @@ pub(super) async fn find(context: Context<'_>) -> Result<Option<Output>, Error> 
         | Call::AttachRolePolicy { .. }
         | Call::CreateInstanceProfile { .. }
         | Call::AddRoleToInstanceProfile { .. } => iam::find(context).await,
-        // Tags and deletions may be done twice; questions are asked again.
+        Call::CreateTags { resource, tags } => {
+            let by = sdk::Filter::builder().name("resource-id").values(resource.as_str()).build();
+            let there = ask!("DescribeTags", ec2.describe_tags().filters(by))?.tags.unwrap_or_default();
+            let has = |(key, value): (&String, &String)| {
+                there.iter().any(|tag| tag.key() == Some(key.as_str()) && tag.value() == Some(value.as_str()))
+            };
+            Ok(tags.0.iter().all(has).then_some(Output::None))
+        }
+        // Deletions may be done twice; questions are asked again.
         _ => Ok(None),
     }
 }

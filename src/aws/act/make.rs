@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types as sdk;
 
 use super::request::{self, RootVolume, tag_specifications, token};
-use super::{Context, iam};
+use super::{Context, iam, on_heap};
 use crate::aws::error::{Error, Kind};
 use crate::model::{
     AllocationId, AssociationId, AttachmentId, ImageId, InstanceId, InternetGatewayId, NetworkInterfaceId,
@@ -19,9 +19,10 @@ pub(super) async fn make(context: Context<'_>) -> Result<Output, Error> {
     let outputs = context.outputs;
     let tags = || tag_specifications(context);
     macro_rules! send {
-        ($operation:literal, $request:expr) => {
-            $request.send().await.map_err(session.on($operation))?
-        };
+        ($operation:literal, $request:expr) => {{
+            let request = $request;
+            on_heap(|| request.send()).await.map_err(session.on($operation))?
+        }};
     }
     match &context.step.call {
         Call::CreateVpc { cidr_block } => {

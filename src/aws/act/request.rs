@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ipnet::Ipv4Net;
 
-use super::Context;
+use super::{Context, on_heap};
 use crate::aws::error::{Error, Kind};
 use crate::model::{RouteTarget, Tags};
 use crate::plan::{Call, IngressRule, Launch, RouteVia, RulePeer, VpcAttribute};
@@ -242,9 +242,10 @@ pub(super) async fn dry_run(context: Context<'_>) -> Result<(), Error> {
     let session = context.session;
     let outputs = context.outputs;
     macro_rules! send {
-        ($operation:literal, $request:expr) => {
-            $request.dry_run(true).send().await.map(drop).map_err(session.on($operation))
-        };
+        ($operation:literal, $request:expr) => {{
+            let request = $request.dry_run(true);
+            on_heap(|| request.send()).await.map(drop).map_err(session.on($operation))
+        }};
     }
     let tags = || tag_specifications(context);
     match &context.step.call {
