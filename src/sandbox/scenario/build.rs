@@ -31,7 +31,7 @@ pub enum ScenarioError {
 /// How long before `now` a scenario's resources were made.
 const AGE: Duration = Duration::from_secs(600);
 /// What makes the NAT host forward and masquerade.
-const NAT_USER_DATA: &str = include_str!("nat.sh");
+const NAT_USER_DATA: &str = include_str!("../../../assets/user-data.sh");
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 pub(super) fn build(scenario: Scenario, region: &str, seed: u64, now: Timestamp) -> Result<World, ScenarioError> {
