@@ -139,6 +139,14 @@ impl<A: Action> Saga<A> {
         book.nodes.iter().filter_map(|node| Some((node.id.as_str(), state(node)?))).collect()
     }
 
+    /// What an undo could take back, in the order in which it was begun.
+    pub fn begun(&self) -> Vec<&str> {
+        let Some(book) = &self.journal.book else { return Vec::new() };
+        let mut begun: Vec<_> = book.entries.iter().filter(|(_, entry)| can_be_undone(&entry.state)).collect();
+        begun.sort_by_key(|(_, entry)| entry.begun);
+        begun.into_iter().map(|(id, _)| id.as_str()).collect()
+    }
+
     /// What the nodes that are done have left, what was given included.
     pub fn outputs(&self) -> BTreeMap<String, A::Output> {
         let Some(book) = &self.journal.book else { return BTreeMap::new() };

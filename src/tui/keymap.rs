@@ -48,6 +48,8 @@ pub enum Action {
     UndoLast,
     Terraform,
     Stop,
+    ScrollDown,
+    ScrollUp,
     Help,
     Suspend,
     Quit,

@@ -4,7 +4,7 @@ use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 
 use crate::model::{ApiCall, Identity, InstanceId, Network};
-use crate::plan::{Output, Plan};
+use crate::plan::{Output, Outputs, Plan};
 use crate::reach::{CheckProgress, Trace};
 use crate::saga::{Event, NodeState};
 
@@ -34,20 +34,12 @@ impl Failure {
     }
 }
 
-/// A step for those who would rather type it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StepText {
-    pub aws_cli: String,
-    /// `None`: Terraform has no block for it.
-    pub terraform: Option<String>,
-}
-
 /// A plan with all that the Steps pane shows of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared {
     pub plan: Plan,
-    /// For each step of the plan, in its order.
-    pub texts: Vec<StepText>,
+    /// What exists by now, by step id.
+    pub outputs: Outputs,
     /// What it costs, a line each, with the date of the prices. Empty: nothing to say.
     pub cost: Vec<String>,
     /// Where steps stand that an earlier, unfinished run has begun: by step id, in the order in which they were begun.

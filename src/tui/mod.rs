@@ -12,6 +12,7 @@ pub mod layout;
 pub mod message;
 pub mod model;
 pub mod runtime;
+pub mod step_text;
 pub mod terminal;
 pub mod theme;
 pub mod tree;
@@ -24,7 +25,7 @@ mod testing;
 
 pub use backend::{Backend, EventSink};
 pub use keymap::Keymap;
-pub use message::{Failure, Prepared, RunEnd, StepText};
+pub use message::{Failure, Prepared, RunEnd};
 pub use model::Settings;
 pub use runtime::{ConsoleError, Options, Workbench, run};
 pub use theme::Theme;

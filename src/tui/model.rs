@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use tui_input::Input;
 
 use crate::model::{ApiCall, Identity, InstanceId};
-use crate::plan::{Plan, PlanKind};
+use crate::plan::{Outputs, Plan, PlanKind};
 use crate::reach::{EgressResult, Trace};
 use crate::saga::{NodeState, RunMode};
 
 use super::effect::{Generation, WalkDepth};
 use super::keymap::{Keymap, Place};
 use super::layout::Layout;
-use super::message::{Failure, RunEnd, StepText};
+use super::message::{Failure, RunEnd};
+use super::step_text::StepText;
 use super::theme::Tone;
 use super::tree::{Kind, Node, Seen, Tree, What};
 
@@ -218,6 +219,12 @@ pub struct Way {
     pub asking: Option<(Generation, WalkDepth)>,
     /// The snapshot that was walked or is being walked.
     pub snapshot: u64,
+    /// The person asked for it, and wants to see it.
+    pub by_hand: bool,
+    /// When the hosts on it were last asked, whoever asked.
+    pub hosts_asked_at: Option<Timestamp>,
+    /// When the hosts on it last answered.
+    pub hosts_at: Option<Timestamp>,
 }
 
 /// The Steps pane.
@@ -233,12 +240,17 @@ pub enum Steps {
 #[derive(Debug)]
 pub struct Session {
     pub plan: Arc<Plan>,
+    /// What exists by now, by step id.
+    pub outputs: Outputs,
+    /// For each step, with what exists by now.
     pub texts: Vec<StepText>,
     pub cost: Vec<String>,
     /// For each step of the plan, in its order.
     pub progress: Vec<StepProgress>,
     pub cursor: usize,
     pub top: usize,
+    /// The first line shown of the selected step's text.
+    pub text_top: usize,
     pub activity: Activity,
     /// How the last run ended.
     pub end: Option<RunEnd>,
@@ -327,6 +339,11 @@ impl Session {
         self.progress.iter().filter(|progress| progress.state.is_done()).count()
     }
 
+    /// Writes the steps' texts with what exists by now.
+    pub fn write_texts(&mut self) {
+        self.texts = self.plan.steps.iter().map(|step| StepText::of(step, &self.outputs)).collect();
+    }
+
     pub fn step_at(&self, id: &str) -> Option<usize> {
         self.plan.steps.iter().position(|step| step.id.as_str() == id)
     }
@@ -341,6 +358,8 @@ pub struct Checks {
     pub top: usize,
     pub asking: Option<(Generation, Timestamp)>,
     pub failure: Option<Failure>,
+    /// To be asked as soon as the next snapshot is there, without taking the screen.
+    pub queued: Vec<InstanceId>,
 }
 
 /// One instance that was asked.
@@ -350,9 +369,16 @@ pub struct CheckRow {
     /// `None`: no answer yet.
     pub result: Option<EgressResult>,
     pub answered_at: Option<Timestamp>,
+    /// Something was changed after the answer: it tells how things were.
+    pub outdated: bool,
 }
 
 impl Checks {
+    /// The rows that nothing was changed after.
+    pub fn current(&self) -> impl Iterator<Item = &CheckRow> {
+        self.rows.iter().filter(|row| !row.outdated)
+    }
+
     /// The newest verdict on an instance.
     pub fn result_of(&self, id: &InstanceId) -> Option<&CheckRow> {
         self.rows.iter().find(|row| &row.instance_id == id)

@@ -1,6 +1,7 @@
 //! Owns the terminal: takes it, and gives it back on quit, on an error, on a panic and while suspended.
 
 use std::io::{self, IsTerminal, Stdout, stdin, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
@@ -81,14 +82,23 @@ impl Drop for Screen {
     }
 }
 
+/// Whether the console has the terminal. Given back twice, the report of a panic would be written over: leaving the
+/// alternate screen puts the cursor back to where it was.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
     // Mouse capture stays off: it would take the terminal's own selection away.
     execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide).inspect_err(|_| give_back())
 }
 
-/// Undoes all that the console does to a terminal. Also right when some of it was never done.
+/// Undoes all that the console does to a terminal. Also right when some of it was never done, or when it is given back
+/// already.
 fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
     // The terminal may be gone: then there is nobody to give it back to.
     let _ = execute!(stdout(), DisableBracketedPaste, DisableMouseCapture, LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();

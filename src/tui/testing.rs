@@ -16,7 +16,7 @@ use crate::plan::{Call, Plan, PlanKind, Ref, RouteVia, Step, StepId, StepState};
 use crate::reach::{EgressResult, Flow, Role as Part_, Trace, Verdict, walk};
 use crate::tui::effect::{Effect, Generation};
 use crate::tui::keymap::Keymap;
-use crate::tui::message::{Message, Prepared, StepText};
+use crate::tui::message::{Message, Prepared};
 use crate::tui::model::{Model, Settings};
 use crate::tui::update::update;
 
@@ -519,19 +519,10 @@ pub fn prepared(kind: PlanKind) -> Prepared {
             ),
         ],
     };
-    let texts = steps
-        .iter()
-        .map(|step| StepText {
-            aws_cli: format!("aws ec2 {} --region eu-central-1 --vpc-id {VPC}", step.id),
-            terraform: Some(format!(
-                "resource \"aws_thing\" \"{}\" {{\n  vpc_id = aws_vpc.nat-test.id\n}}",
-                step.id.terraform_name()
-            )),
-        })
-        .collect();
     let plan = Plan { stack: "nat-test".to_owned(), kind, steps, notes: Vec::new(), blockers: Vec::new() };
     let cost = vec!["$7.36 a month against $36.50 for a NAT gateway (list price, us-east-1, 2026-11)".to_owned()];
-    Prepared { plan, texts, cost, resumed: Vec::new() }
+    let outputs = plan.outputs();
+    Prepared { plan, outputs, cost, resumed: Vec::new() }
 }
 
 pub fn result(id: &str, verdict: Verdict) -> EgressResult {

@@ -1,13 +1,25 @@
 //! The console in a real terminal, by keys alone.
 
+use std::ffi::OsStr;
 use std::io::{Read as _, Write};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use natdeck::model::{ApiCall, Identity, InstanceId, Network, World};
+use natdeck::plan::{Output, Plan};
+use natdeck::reach::{CheckProgress, Trace};
+use natdeck::saga::{Event, RunMode};
+use natdeck::tui::effect::WalkDepth;
+use natdeck::tui::{Backend, EventSink, Failure, Keymap, Options, Prepared, RunEnd, Settings, Theme};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use serde_json::Value;
 
 use super::support::Home;
+
+const CTRL_D: &str = "\u{4}";
+const CTRL_Z: &str = "\u{1a}";
+const ESC: &str = "\u{1b}";
 
 fn cells(count: u16) -> NonZero<u16> {
     NonZero::new(count).unwrap()
@@ -23,9 +35,13 @@ struct Console {
 
 impl Console {
     fn start(home: &Home, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+        Self::start_program(env!("CARGO_BIN_EXE_natdeck").as_ref(), home, (columns, rows), arguments)
+    }
+
+    fn start_program(program: &OsStr, home: &Home, (columns, rows): (u16, u16), arguments: &[&str]) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_natdeck"));
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env_clear();
         command.env("HOME", home.path());
@@ -81,6 +97,19 @@ impl Console {
         }
     }
 
+    /// Whether the process is stopped, as after Ctrl-Z in a shell.
+    fn is_stopped(&self) -> bool {
+        let pid = self.child.process_id().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    }
+
+    /// Changes the terminal's size, as a person who drags a window's corner.
+    fn resize(&self, columns: u16, rows: u16) {
+        self.screen.lock().unwrap().screen_mut().set_size(cells(rows), cells(columns));
+        self.master.resize(PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 }).unwrap();
+    }
+
     fn signal(&self, signal: &str) {
         let pid = self.child.process_id().unwrap().to_string();
         assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
@@ -88,7 +117,6 @@ impl Console {
 
     /// Whether the terminal is as it was: main screen, cursor shown, no mouse, no bracketed paste.
     fn restored(&self) {
-        self.see_that("the terminal is given back", |_| true);
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             let parser = self.screen.lock().unwrap();
@@ -113,37 +141,72 @@ impl Drop for Console {
     }
 }
 
-/// The whole job by keys: no egress, provision, via NAT, tear down.
+/// Everything in a tree document that carries the stack's tag, with its state where it has one.
+fn tagged(value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| tagged(item, found)),
+        Value::Object(fields) => {
+            if fields.get("tags").is_some_and(|tags| tags.get("natdeck:stack").is_some()) {
+                let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let id = ["instance_id", "network_interface_id", "group_id", "route_table_id", "allocation_id"];
+                let id = id.into_iter().map(text).find(|id| !id.is_empty()).unwrap_or_else(|| format!("{fields:?}"));
+                found.push((id, text("state")));
+            }
+            fields.values().for_each(|field| tagged(field, found));
+        }
+        _ => {}
+    }
+}
+
+fn tagged_in(home: &Home) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    tagged(&home.json(0, &["--sandbox", "tree", "--output", "json"]), &mut found);
+    found
+}
+
+/// The whole job by keys: no egress, provision, via NAT, tear down, no egress.
 fn whole_job(columns: u16, rows: u16) {
     let home = Home::new();
     let mut console = Console::start(&home, columns, rows, &["--sandbox"]);
-    console.see("nat-test");
+    console.see("Private-Instance-1");
     console.keys("T");
+    console.see("0 of 2 via NAT");
     console.see("no egress");
     console.keys("p");
-    console.see("NAT instance");
+    console.see("Provision natdeck");
     console.keys("a");
-    console.see_that("the run is confirmed or under way", |text| {
-        text.contains("y") || text.contains("running") || text.contains("done")
-    });
-    console.keys("y");
-    console.see("all steps are done");
-    console.keys("T");
-    console.see("via NAT");
-    // ctrl-d: the teardown asks for the stack's name; Enter alone does nothing.
-    console.keys("\u{4}");
-    console.see("natdeck");
+    console.see("Run these steps?");
     console.keys("\r");
-    console.keys("natdeck\r");
-    console.see("all steps are done");
+    // The key before is taken in before the next one is: Enter has started nothing.
+    console.keys("y");
+    console.see("✓ finished");
+    // The verdicts of the draft are not shown as if they still held, and the new ones come by themselves.
+    console.keys("3");
+    console.see("3 of 3 via NAT");
     console.keys("T");
+    console.see_that("the check is made again, and all leave via NAT", |text| {
+        text.contains("3 of 3 via NAT") && !text.contains("no egress")
+    });
+    console.keys(CTRL_D);
+    console.see("Tear down natdeck");
+    console.keys("a");
+    console.see("Type natdeck to agree");
+    console.keys("\r");
+    console.see("Nothing was changed");
+    console.keys("natdec\r");
+    console.see("› natdec");
+    assert!(!console.text().contains("running"), "the name was not typed to its end");
+    console.keys("k\r");
+    console.see("✓ finished");
+    console.keys("T");
+    console.see("0 of 2 via NAT");
     console.see("no egress");
     console.keys("q");
     assert_eq!(console.ended(), 0);
     console.restored();
     drop(console);
-    let tree = home.json(0, &["--sandbox", "tree", "--output", "json"]);
-    assert!(!tree.to_string().contains("natdeck:stack\":\"natdeck\"") || tree.to_string().contains("terminated"));
+    let left: Vec<_> = tagged_in(&home).into_iter().filter(|(_, state)| state != "terminated").collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
@@ -154,6 +217,73 @@ fn the_whole_job_by_keys_at_80x24() {
 #[test]
 fn the_whole_job_by_keys_at_200x60() {
     whole_job(200, 60);
+}
+
+#[test]
+fn enter_alone_tears_nothing_down() {
+    let home = Home::new();
+    home.expect(0, &["--sandbox", "apply", "--yes"]);
+    let before = tagged_in(&home);
+    assert!(!before.is_empty());
+    let mut console = Console::start(&home, 120, 40, &["--sandbox"]);
+    console.see("Private-Instance-1");
+    console.keys(CTRL_D);
+    console.see("Tear down natdeck");
+    console.keys("\r");
+    console.see("Type natdeck to agree");
+    console.keys("\r\r\r");
+    console.see("Nothing was changed");
+    console.keys(ESC);
+    console.see_that("the question is gone", |text| !text.contains("to agree"));
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
+    assert_eq!(tagged_in(&home), before);
+}
+
+#[test]
+fn one_step_at_a_time_and_back_again_leaves_the_draft() {
+    let home = Home::new();
+    let mut console = Console::start(&home, 120, 40, &["--sandbox"]);
+    console.see("Private-Instance-1");
+    console.keys("p");
+    console.see("18 of 28 done");
+    console.keys("\r");
+    console.see("19 of 28 done");
+    console.see("paused");
+    console.keys("\r");
+    console.see("20 of 28 done");
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
+    // Another process goes on where the first one stopped, and knows what it may take back.
+    let mut console = Console::start(&home, 120, 40, &["--sandbox"]);
+    console.see("Private-Instance-1");
+    console.keys("p");
+    console.see("20 of 28 done");
+    for title in ["Let the instances of", "Create the security group of the NAT"] {
+        console.see_that("nothing is asked", |text| !text.contains("Undo the last step?"));
+        console.keys("u");
+        console.see(&format!("Takes back: {title}"));
+        console.keys("y");
+        console.see("taken back");
+        console.see_that("the undo has ended", |text| !text.contains("undoing"));
+    }
+    console.see("↩ all taken back");
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
+    assert_eq!(tagged_in(&home), []);
+}
+
+#[test]
+fn the_way_out_is_followed_through_the_nat_host_without_being_asked() {
+    let home = Home::new();
+    home.expect(0, &["--sandbox", "apply", "--yes"]);
+    let mut console = Console::start(&home, 120, 40, &["--sandbox"]);
+    console.see("Private-Instance-1");
+    console.keys("/private-instance-1\r");
+    console.see("✓ delivered");
+    console.see("hosts asked");
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
 }
 
 #[test]
@@ -169,16 +299,121 @@ fn the_terminal_is_given_back_on_a_signal() {
 }
 
 #[test]
+fn control_z_gives_the_terminal_back_and_the_console_goes_on() {
+    for by_key in [true, false] {
+        let home = Home::new();
+        let mut console = Console::start(&home, 100, 30, &["--sandbox"]);
+        console.see("nat-test");
+        if by_key {
+            console.keys(CTRL_Z)
+        } else {
+            console.signal("-TSTP")
+        }
+        console.restored();
+        console.see_that("the process is stopped", |_| console.is_stopped());
+        console.signal("-CONT");
+        console.see("nat-test");
+        assert!(console.screen.lock().unwrap().screen().alternate_screen());
+        console.keys("?");
+        console.see("any other key closes");
+        console.keys("q");
+        console.see_that("the help is closed", |text| !text.contains("any other key closes"));
+        console.keys("q");
+        assert_eq!(console.ended(), 0);
+        console.restored();
+    }
+}
+
+/// A backend whose log panics: as a defect in the console's own loop would.
+struct Defective;
+
+impl Backend for Defective {
+    fn identity(&self) -> Identity {
+        Identity {
+            world: World::Sandbox,
+            region: "eu-central-1".to_owned(),
+            profile: None,
+            account_id: None,
+            caller_arn: None,
+            read_only: false,
+        }
+    }
+
+    async fn caller_identity(&self) -> Result<Identity, Failure> {
+        std::future::pending().await
+    }
+
+    async fn observe(&self) -> Result<Network, Failure> {
+        std::future::pending().await
+    }
+
+    async fn walk(&self, _: Arc<Network>, _: InstanceId, _: WalkDepth) -> Result<Trace, Failure> {
+        std::future::pending().await
+    }
+
+    async fn plan_provision(&self, _: Option<Arc<Network>>) -> Result<Prepared, Failure> {
+        std::future::pending().await
+    }
+
+    async fn plan_teardown(&self, _: Option<String>) -> Result<Prepared, Failure> {
+        std::future::pending().await
+    }
+
+    async fn run(&self, _: Arc<Plan>, _: RunMode, _: EventSink<Event<Output>>) -> RunEnd {
+        std::future::pending().await
+    }
+
+    fn stop_run(&self) {}
+
+    async fn undo_last(&self, _: Arc<Plan>, _: EventSink<Event<Output>>) -> RunEnd {
+        std::future::pending().await
+    }
+
+    async fn check(&self, _: Arc<Network>, _: Vec<InstanceId>, _: EventSink<CheckProgress>) -> Result<(), Failure> {
+        std::future::pending().await
+    }
+
+    fn calls_after(&self, _: u64) -> Vec<ApiCall> {
+        panic!("a defect in the console");
+    }
+}
+
+#[test]
+#[ignore = "panics, in a terminal: the test below starts it in one"]
+fn console_with_a_defect() {
+    let options = Options {
+        theme: Theme::from_env(None, |_| None).unwrap(),
+        keymap: Keymap::built_in().unwrap(),
+        settings: Settings::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _ = runtime.block_on(natdeck::tui::run(Arc::new(Defective), options));
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_before_it_is_reported() {
+    let home = Home::new();
+    let itself = std::env::current_exe().unwrap();
+    let arguments = ["console::console_with_a_defect", "--exact", "--ignored", "--nocapture"];
+    let mut console = Console::start_program(itself.as_os_str(), &home, (100, 30), &arguments);
+    assert_ne!(console.ended(), 0);
+    console.restored();
+    console.see("panicked at");
+    console.see("a defect in the console");
+}
+
+#[test]
 fn a_terminal_that_is_too_small_gets_a_notice_and_the_console_comes_back() {
     let home = Home::new();
     let mut console = Console::start(&home, 50, 10, &["--sandbox"]);
-    console.see("60");
-    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
-    console.screen.lock().unwrap().screen_mut().set_size(cells(24), cells(80));
-    console.master.resize(size).unwrap();
+    console.see("at least 60 x 15");
+    console.resize(80, 24);
     console.see("nat-test");
+    console.resize(40, 8);
+    console.see("needs a larger terminal");
     console.keys("q");
     assert_eq!(console.ended(), 0);
+    console.restored();
 }
 
 #[test]
@@ -190,12 +425,17 @@ fn the_first_frame_is_there_before_any_answer_and_keys_answer_while_aws_is_slow(
     console.see("natdeck");
     // A debug build on a busy machine; the benchmark holds the release build to 100 ms.
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    console.see("waiting for the first answer");
     console.keys("?");
-    console.see_that("help is shown while nothing has answered", |text| text.to_lowercase().contains("help"));
-    console.keys("\u{1b}");
+    console.see("Symbols");
+    console.see("waiting for the first answer");
+    console.keys(ESC);
+    console.see_that("the help is closed", |text| !text.contains("Symbols"));
+    console.see("waiting for the first answer");
     console.keys("q");
     assert_eq!(console.ended(), 0);
-    assert!(started.elapsed() < Duration::from_secs(8), "quitting does not wait for AWS: {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "quitting waits for AWS: {:?}", started.elapsed());
+    console.restored();
 }
 
 #[test]
@@ -203,14 +443,19 @@ fn read_only_keys_change_nothing_and_say_why() {
     let home = Home::new();
     let mut console = Console::start(&home, 120, 40, &["--sandbox", "--read-only"]);
     console.see("READ-ONLY");
-    console.see("nat-test");
+    console.see("Private-Instance-1");
     console.keys("p");
-    console.keys("a");
-    console.keys("y");
-    console.see_that("it says why", |text| text.to_lowercase().contains("read-only"));
-    console.keys("\u{4}natdeck\r");
-    console.keys("\u{1b}q");
-    console.ended();
-    let tree = home.json(0, &["--sandbox", "tree", "--output", "json"]);
-    assert!(!tree.to_string().contains("natdeck:stack"), "nothing was made");
+    console.see("Provision natdeck");
+    for key in ["a", "\r", "s", "u"] {
+        console.keys(key);
+        console.see("Read-only: nothing is changed");
+        assert!(!console.text().contains("Run these steps?"));
+    }
+    console.keys("T");
+    console.see("cannot test");
+    console.see("read-only");
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
+    console.restored();
+    assert_eq!(tagged_in(&home), [], "nothing was made");
 }

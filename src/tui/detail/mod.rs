@@ -12,6 +12,7 @@ use crate::tui::widget::line::{Line, hang};
 
 pub use node::verdict_tone;
 use section::Sections;
+pub use way::wants_hosts;
 
 /// All lines for a pane of `columns`.
 pub fn lines(model: &Model, columns: usize) -> Vec<Line> {

@@ -145,9 +145,10 @@ fn instance(out: &mut Sections, model: &Model, seen: &Seen, r: &Instance) {
             Some(result) => {
                 let at = row.answered_at.map_or_else(String::new, |at| format!(", {}", age::text(model.now, at)));
                 let address = result.address.map_or_else(String::new, |a| format!(" as {a}"));
-                let words = format!("{} {}{address}{at}", result.verdict.symbol(), result.verdict.label());
-                out.pair_toned("egress", words, verdict_tone(result.verdict));
-                out.pair_if("", result.reason.as_ref());
+                let then = if row.outdated { ", before the last change" } else { "" };
+                let words = format!("{} {}{address}{at}{then}", result.verdict.symbol(), result.verdict.label());
+                out.pair_toned("egress", words, if row.outdated { Tone::Dim } else { verdict_tone(result.verdict) });
+                out.pair_if("", result.reason.as_ref().filter(|_| !row.outdated));
             }
         }
     }

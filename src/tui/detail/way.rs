@@ -16,6 +16,12 @@ pub(super) const HEADING: &str = "Way out";
 /// Columns of the components' names.
 const COMPONENTS: usize = 18;
 
+/// Whether the way cannot be told because nobody has asked the hosts on it.
+pub fn wants_hosts(trace: &Trace) -> bool {
+    trace.disposition == Disposition::InsufficientInformation
+        && trace.unknown.iter().any(|unknown| unknown.what.contains("host"))
+}
+
 /// The section: a verdict, the hops, and the evidence of the one that stops the packet.
 pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
@@ -56,7 +62,11 @@ pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize)
     lines.push(head.and(asking.unwrap_or_default(), Tone::Busy));
     let flow = &trace.flow;
     let port = if flow.protocol.has_ports() { format!(" port {}", flow.destination_port) } else { String::new() };
-    lines.push(Line::of(format!("  {} to {}{port}", flow.protocol, flow.destination), Tone::Dim));
+    let mut about = format!("  {} to {}{port}", flow.protocol, flow.destination);
+    if let Some(at) = way.and_then(|way| way.hosts_at) {
+        about.push_str(&format!(", hosts asked {}", age::text(model.now, at)));
+    }
+    lines.push(Line::of(about, Tone::Dim));
     lines.extend(hops(seen, trace, columns));
     if trace.disposition == Disposition::InsufficientInformation {
         let key = model.keymap.key_of(Action::Explain);
@@ -65,7 +75,7 @@ pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize)
             let (first, rest) = (Line::of("    ? ", Tone::Unknown), Line::of("      ", Tone::Unknown));
             lines.extend(hang(&first, &rest, &unknown.to_string(), Tone::Unknown, columns));
         }
-        if trace.unknown.iter().any(|unknown| unknown.what.contains("host")) {
+        if wants_hosts(trace) {
             lines.push(
                 Line::of("    → ", Tone::Accent).and(key, Tone::Key).and(" asks the hosts on the way", Tone::Text),
             );

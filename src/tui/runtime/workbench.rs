@@ -8,14 +8,14 @@ use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::super::backend::{Backend, EventSink};
 use super::super::effect::WalkDepth;
-use super::super::message::{Failure, Prepared, RunEnd, StepText};
+use super::super::message::{Failure, Prepared, RunEnd};
 use crate::aws::{CallLog, Error, Session, Target};
 use crate::model::host::Hosts;
 use crate::model::{ApiCall, Identity, InstanceId, Network, World};
 use crate::ops::{self, Change, ChangeError, Ended, PlanningError};
-use crate::plan::{self, Output, Plan, PlanKind, Spec};
+use crate::plan::{self, Output, Outputs, Plan, PlanKind, Spec};
 use crate::reach::{CheckProgress, Flow, Trace, walk};
-use crate::saga::{Event, RunMode, Stop};
+use crate::saga::{Event, NodeState, RunMode, Stop};
 
 /// One target, and what the console has begun there.
 pub struct Workbench {
@@ -50,6 +50,11 @@ impl Workbench {
         self.session.get_or_try_init(|| Session::connect(self.target.clone(), self.log.clone())).await
     }
 
+    /// After a change, what the hosts said before it is not evidence any more.
+    fn forget_hosts(&self) {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     async fn prepare(&self, kind: PlanKind, stack: &str) -> Result<Prepared, Failure> {
         let what = match kind {
             PlanKind::Provision => format!("plan stack '{stack}'"),
@@ -58,20 +63,22 @@ impl Workbench {
         let failed = |error: &dyn std::error::Error| Failure::new(what.clone(), chain(error));
         let session = self.session().await.map_err(|error| failed(&error))?;
         let mut change = self.change.lock().await;
-        if let Some(earlier) = change.take() {
-            // Whatever it made is found again by its tags; a finished one is put aside.
-            let finished = earlier.steps().iter().all(|(_, state)| state.is_done());
-            if finished {
-                earlier.close().map_err(|error| failed(&error))?;
-            }
+        // Whatever it made is found again by its tags; one that has come to its end is put aside.
+        if let Some(earlier) = change.take().filter(is_over) {
+            earlier.close().map_err(|error| failed(&error))?;
         }
         // Read-only changes nothing, and so has nothing to go on with.
         if !self.target.read_only {
             let resumed = Change::resume(session, &self.state_dir, stack, kind).map_err(|error| failed(&error))?;
-            if let Some(resumed) = resumed {
-                let prepared = prepared_from(&resumed, stack, kind);
-                *change = Some(resumed);
-                return Ok(prepared);
+            match resumed {
+                // A process that ended after its last step: what exists now is what counts.
+                Some(over) if is_over(&over) => over.close().map_err(|error| failed(&error))?,
+                Some(resumed) => {
+                    let prepared = prepared_from(&resumed, stack, kind);
+                    *change = Some(resumed);
+                    return Ok(prepared);
+                }
+                None => {}
             }
         }
         drop(change);
@@ -84,7 +91,8 @@ impl Workbench {
             PlanKind::Teardown => ops::plan_teardown(stack, &network),
         };
         let plan = plan.map_err(|error: PlanningError| failed(&error))?;
-        Ok(prepared(plan, Vec::new()))
+        let outputs = plan.outputs();
+        Ok(prepared(plan, outputs, Vec::new()))
     }
 
     /// Holds the stack for `plan`: goes on with what was begun, or begins.
@@ -123,16 +131,15 @@ fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
+/// Whether nothing of it remains to be run or taken back.
+fn is_over(change: &Change) -> bool {
+    change.begun().is_empty() || change.steps().iter().all(|(_, state)| state.is_done())
+}
+
 /// What the Steps pane shows of a plan.
-fn prepared(plan: Plan, resumed: Vec<(String, crate::saga::NodeState)>) -> Prepared {
-    let outputs = plan.outputs();
-    let texts = plan
-        .steps
-        .iter()
-        .map(|step| StepText { aws_cli: step.aws_cli(&outputs), terraform: step.terraform() })
-        .collect();
+fn prepared(plan: Plan, outputs: Outputs, resumed: Vec<(String, NodeState)>) -> Prepared {
     let cost = plan::cost(&plan).map(|cost| cost_lines(&cost)).unwrap_or_default();
-    Prepared { plan, texts, cost, resumed }
+    Prepared { plan, outputs, cost, resumed }
 }
 
 /// The estimate in the Steps pane's words.
@@ -147,7 +154,9 @@ fn cost_lines(cost: &plan::Cost) -> Vec<String> {
 /// The plan of a change that an earlier process began, and where its steps stand.
 fn prepared_from(change: &Change, stack: &str, kind: PlanKind) -> Prepared {
     let steps = change.steps();
-    let resumed = steps.iter().map(|(step, state)| (step.id.as_str().to_owned(), state.clone())).collect();
+    let state_of = |id: &str| steps.iter().find(|(step, _)| step.id.as_str() == id).map(|(_, state)| state.clone());
+    let begun = change.begun();
+    let resumed = begun.into_iter().filter_map(|id| Some((id.to_owned(), state_of(id)?))).collect();
     let plan = Plan {
         stack: stack.to_owned(),
         kind,
@@ -155,7 +164,7 @@ fn prepared_from(change: &Change, stack: &str, kind: PlanKind) -> Prepared {
         notes: vec!["An earlier run began this and did not end it: what is done stays done.".to_owned()],
         blockers: Vec::new(),
     };
-    prepared(plan, resumed)
+    prepared(plan, change.outputs(), resumed)
 }
 
 /// How a run ended, in the console's words.
@@ -236,7 +245,9 @@ impl Backend for Workbench {
             return RunEnd::Broken(failure);
         }
         let Some(change) = slot.as_mut() else { return RunEnd::Stopped };
-        run_end(change.run(mode, &mut |event| events.send(event)).await)
+        let ended = change.run(mode, &mut |event| events.send(event)).await;
+        self.forget_hosts();
+        run_end(ended)
     }
 
     fn stop_run(&self) {
@@ -251,7 +262,9 @@ impl Backend for Workbench {
             let failure = Failure::new("undo the last step", format!("nothing of stack '{}' was run here", plan.stack));
             return RunEnd::Broken(failure.with_next_move("ctrl-d plans the teardown of what exists"));
         };
-        run_end(change.undo_last(&mut |event| events.send(event)).await)
+        let ended = change.undo_last(&mut |event| events.send(event)).await;
+        self.forget_hosts();
+        run_end(ended)
     }
 
     async fn check(

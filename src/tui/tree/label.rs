@@ -220,7 +220,7 @@ pub fn exposure(seen: &Seen, subnet_id: &str) -> (String, Tone) {
         Some(Exposure::Public) => ("public".to_owned(), Tone::Accent),
         Some(Exposure::Private(target)) => (format!("private → {}", target_name(&seen.network, target)), Tone::Dim),
         Some(Exposure::Blackhole(_)) => ("private ✗ blackhole".to_owned(), Tone::Bad),
-        Some(Exposure::Isolated) => ("private, no way out".to_owned(), Tone::Warn),
+        Some(Exposure::Isolated) => ("no way out".to_owned(), Tone::Warn),
         Some(Exposure::Unknown(_)) => ("? route table unknown".to_owned(), Tone::Unknown),
         None => (String::new(), Tone::Dim),
     }

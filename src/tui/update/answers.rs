@@ -11,8 +11,14 @@ use crate::tui::model::{LOG_LIMIT, Model, Pace, Pane, Picture, Refresh, Sight};
 use crate::tui::theme::Tone;
 use crate::tui::tree::{self, Kind, Seen, What};
 
+use super::checks;
+
 /// How long a change stays marked when nobody refreshes by hand.
 const MARKS_STAY_S: i64 = 60;
+/// The hosts on a way are not asked again unasked before this.
+const HOSTS_PAUSE_S: i64 = 60;
+/// What the hosts said is asked anew after this, as long as their way is on the screen.
+const HOSTS_STALE_S: i64 = 300;
 
 /// Asks for a new snapshot. An older question still under way is forgotten: its answer will be late.
 pub(super) fn refresh(model: &mut Model, by_hand: bool, effects: &mut Vec<Effect>) {
@@ -38,7 +44,12 @@ pub(super) fn identified(model: &mut Model, result: Result<Identity, Failure>) {
     }
 }
 
-pub(super) fn observed(model: &mut Model, generation: Generation, result: Result<Box<Network>, Failure>) {
+pub(super) fn observed(
+    model: &mut Model,
+    generation: Generation,
+    result: Result<Box<Network>, Failure>,
+    effects: &mut Vec<Effect>,
+) {
     let by_hand = match &model.refresh {
         Refresh::Asking { generation: asked, by_hand, .. } if *asked == generation => *by_hand,
         Refresh::Asking { .. } | Refresh::Idle => return,
@@ -48,7 +59,10 @@ pub(super) fn observed(model: &mut Model, generation: Generation, result: Result
         return;
     }
     match result {
-        Ok(network) => show(model, Arc::new(*network), by_hand),
+        Ok(network) => {
+            show(model, Arc::new(*network), by_hand);
+            checks::queued(model, effects);
+        }
         Err(failure) => {
             model.toast(Tone::Bad, failure.to_string());
             match &mut model.sight {
@@ -79,6 +93,7 @@ fn show(model: &mut Model, network: Arc<Network>, by_hand: bool) {
     if first && let Some(vpc_id) = &model.settings.vpc_id {
         model.tree.reveal(vpc_id, &seen);
     }
+    checks::forget_gone(model, &seen);
     model.marks.retain(|id| seen.network.instances.shown().contains_key(id.as_str()));
     model.ways.retain(|id, _| seen.network.instances.shown().contains_key(id.as_str()));
     model.sight = Sight::Seen(Box::new(Picture { seen, at: now, baseline_at, number, failure: None }));
@@ -90,7 +105,27 @@ pub(super) fn walk_selected(model: &mut Model, effects: &mut Vec<Effect>) {
         return;
     }
     let Some(What::Resource(Kind::Instance, id)) = model.selected().map(|node| node.what.clone()) else { return };
-    walk(model, &InstanceId::new(id.as_ref()), WalkDepth::Known, effects);
+    let id = InstanceId::new(id.as_ref());
+    let age = |at: jiff::Timestamp| model.now.duration_since(at).as_secs();
+    let stale = model.ways.get(&id).and_then(|way| way.hosts_at).is_some_and(|at| age(at) >= HOSTS_STALE_S);
+    let depth = if stale && may_ask_hosts(model, &id) { WalkDepth::AskHosts } else { WalkDepth::Known };
+    walk(model, &id, depth, effects);
+}
+
+/// Whether the hosts on a way may be asked without the person's wish: not read-only, where the question is refused,
+/// not often, and not several at once.
+fn may_ask_hosts(model: &Model, id: &InstanceId) -> bool {
+    let age = |at: jiff::Timestamp| model.now.duration_since(at).as_secs();
+    let lately = model.ways.get(id).and_then(|way| way.hosts_asked_at).is_some_and(|at| age(at) < HOSTS_PAUSE_S);
+    let asking = model.ways.values().any(|way| matches!(way.asking, Some((_, WalkDepth::AskHosts))));
+    !model.identity.read_only && !lately && !asking
+}
+
+/// What hosts said before a change is not true any more for certain: they are asked again when their way is looked at.
+pub(super) fn forget_hosts(model: &mut Model) {
+    for way in model.ways.values_mut() {
+        (way.hosts_asked_at, way.hosts_at) = (None, None);
+    }
 }
 
 /// Asks for the way out of an instance, unless it is known for this snapshot or asked for already.
@@ -100,6 +135,7 @@ pub(super) fn walk(model: &mut Model, id: &InstanceId, depth: WalkDepth, effects
         return;
     }
     let generation = model.ask();
+    let now = model.now;
     let way = model.ways.entry(id.clone()).or_default();
     let asked_for_this =
         way.snapshot == number && (way.asking.is_some() || way.trace.is_some() || way.failure.is_some());
@@ -110,18 +146,34 @@ pub(super) fn walk(model: &mut Model, id: &InstanceId, depth: WalkDepth, effects
     way.asking = Some((generation, depth));
     way.snapshot = number;
     way.failure = None;
+    way.by_hand = false;
+    if depth == WalkDepth::AskHosts {
+        way.hosts_asked_at = Some(now);
+    }
     effects.push(Effect::Walk { generation, network, instance_id: id.clone(), depth });
 }
 
-pub(super) fn walked(model: &mut Model, generation: Generation, id: &InstanceId, result: Result<Box<Trace>, Failure>) {
+pub(super) fn walked(
+    model: &mut Model,
+    generation: Generation,
+    id: &InstanceId,
+    result: Result<Box<Trace>, Failure>,
+    effects: &mut Vec<Effect>,
+) {
+    let now = model.now;
     let Some(way) = model.ways.get_mut(id) else { return };
     if way.asking.is_none_or(|(asked, _)| asked != generation) {
         return;
     }
     let asked_hosts = matches!(way.asking, Some((_, WalkDepth::AskHosts)));
     way.asking = None;
+    let by_hand = way.by_hand;
+    let wants_hosts = !asked_hosts && result.as_ref().is_ok_and(|trace| detail::wants_hosts(trace));
     match result {
         Ok(trace) => {
+            if asked_hosts && !detail::wants_hosts(&trace) {
+                way.hosts_at = Some(now);
+            }
             way.trace = Some(*trace);
             way.failure = None;
         }
@@ -130,7 +182,10 @@ pub(super) fn walked(model: &mut Model, generation: Generation, id: &InstanceId,
     // Who pressed the key wants to see the way: where not everything fits, it comes to the top.
     let is_selected =
         matches!(&model.detail.of, Some(What::Resource(Kind::Instance, of)) if of.as_ref() == id.as_str());
-    if asked_hosts && is_selected {
+    if wants_hosts && is_selected && may_ask_hosts(model, id) {
+        walk(model, id, WalkDepth::AskHosts, effects);
+    }
+    if by_hand && is_selected {
         let (columns, _) = model.layout().pane_size();
         model.detail.scroll = detail::way_at(&detail::lines(model, columns));
     }

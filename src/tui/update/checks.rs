@@ -1,12 +1,14 @@
 //! Egress checks: whom to ask, and the answers as they arrive.
 
-use crate::model::{Instance, InstanceId, InstanceState, VpcId};
+use std::sync::Arc;
+
+use crate::model::{Instance, InstanceId, InstanceState, Network, VpcId};
 use crate::reach::{CheckProgress, Verdict};
 use crate::tui::effect::{Effect, Generation};
 use crate::tui::message::Failure;
 use crate::tui::model::{CheckRow, Model, Pane};
 use crate::tui::theme::Tone;
-use crate::tui::tree::{Kind, What};
+use crate::tui::tree::{Kind, Seen, What};
 
 /// The marked instances, or the selected one, or those of the selected subnet or VPC.
 pub(super) fn here(model: &mut Model, effects: &mut Vec<Effect>) {
@@ -48,6 +50,7 @@ fn instances(model: &Model, wanted: impl Fn(&Instance) -> bool) -> Vec<InstanceI
 fn ask(model: &mut Model, ids: Vec<InstanceId>, effects: &mut Vec<Effect>) {
     if model.checks.asking.is_some() {
         model.toast(Tone::Warn, "A check is under way.");
+        super::reveal_pane(model, Pane::Checks);
         return;
     }
     let Some(network) = model.seen().map(|seen| seen.network.clone()) else {
@@ -58,18 +61,51 @@ fn ask(model: &mut Model, ids: Vec<InstanceId>, effects: &mut Vec<Effect>) {
         model.toast(Tone::Warn, "No instance here. Select one, or a subnet or VPC with some.");
         return;
     }
+    begin(model, network, ids, effects);
+    super::reveal_pane(model, Pane::Checks);
+}
+
+fn begin(model: &mut Model, network: Arc<Network>, ids: Vec<InstanceId>, effects: &mut Vec<Effect>) {
     let generation = model.ask();
     model.checks.asking = Some((generation, model.now));
     model.checks.failure = None;
     started(model, &ids);
-    super::reveal_pane(model, Pane::Checks);
     effects.push(Effect::Check { generation, network, instance_ids: ids });
+}
+
+/// Asks those that wait for a new snapshot, in the background.
+pub(super) fn queued(model: &mut Model, effects: &mut Vec<Effect>) {
+    if model.checks.queued.is_empty() || model.checks.asking.is_some() {
+        return;
+    }
+    let Some(network) = model.seen().map(|seen| seen.network.clone()) else { return };
+    let mut ids = std::mem::take(&mut model.checks.queued);
+    ids.retain(|id| network.instances.shown().contains_key(id.as_str()));
+    if !ids.is_empty() {
+        begin(model, network, ids, effects);
+    }
+}
+
+/// Drops the verdicts on instances that are gone; those that are being asked have none.
+pub(super) fn forget_gone(model: &mut Model, seen: &Seen) {
+    let is_gone = |id: &InstanceId| {
+        let instance = seen.network.instances.shown().get(id.as_str());
+        instance.is_none_or(|i| matches!(i.state, InstanceState::Terminated | InstanceState::ShuttingDown))
+    };
+    model.checks.rows.retain(|row| row.result.is_none() || !is_gone(&row.instance_id));
+}
+
+/// Something was changed in AWS: verdicts from before tell how things were.
+pub(super) fn outdate(model: &mut Model) {
+    for row in &mut model.checks.rows {
+        row.outdated = row.result.is_some();
+    }
 }
 
 /// Makes room for answers.
 fn started(model: &mut Model, ids: &[InstanceId]) {
     for id in ids {
-        let row = CheckRow { instance_id: id.clone(), result: None, answered_at: None };
+        let row = CheckRow { instance_id: id.clone(), result: None, answered_at: None, outdated: false };
         match model.checks.rows.iter_mut().find(|row| &row.instance_id == id) {
             Some(old) => *old = row,
             None => model.checks.rows.push(row),
@@ -85,8 +121,12 @@ pub(super) fn progress(model: &mut Model, generation: Generation, progress: Chec
         CheckProgress::Started { instance_ids } => started(model, &instance_ids),
         CheckProgress::Answered(result) => {
             let now = model.now;
-            let row =
-                CheckRow { instance_id: result.instance_id.clone(), result: Some(*result), answered_at: Some(now) };
+            let row = CheckRow {
+                instance_id: result.instance_id.clone(),
+                result: Some(*result),
+                answered_at: Some(now),
+                outdated: false,
+            };
             match model.checks.rows.iter_mut().find(|old| old.instance_id == row.instance_id) {
                 Some(old) => *old = row,
                 None => model.checks.rows.push(row),
@@ -105,7 +145,7 @@ pub(super) fn ended(model: &mut Model, generation: Generation, result: Result<()
     match result {
         Ok(()) => {
             let verdicts: Vec<Verdict> =
-                model.checks.rows.iter().filter_map(|row| row.result.as_ref()).map(|r| r.verdict).collect();
+                model.checks.current().filter_map(|row| row.result.as_ref()).map(|r| r.verdict).collect();
             let via = verdicts.iter().filter(|v| **v == Verdict::ViaNat).count();
             let tone = if via == verdicts.len() { Tone::Ok } else { Tone::Warn };
             model.toast(tone, format!("Checked: {via} of {} leave via NAT.", verdicts.len()));

@@ -52,9 +52,9 @@ fn handle(model: &mut Model, message: Message, effects: &mut Vec<Effect>) {
         Message::Terminate => effects.push(Effect::Quit),
         Message::Resumed => answers::refresh(model, false, effects),
         Message::Identified(result) => answers::identified(model, result),
-        Message::Observed { generation, result } => answers::observed(model, generation, result),
+        Message::Observed { generation, result } => answers::observed(model, generation, result, effects),
         Message::Walked { generation, instance_id, result } => {
-            answers::walked(model, generation, &instance_id, result);
+            answers::walked(model, generation, &instance_id, result, effects);
         }
         Message::Planned { generation, result } => steps::planned(model, generation, result),
         Message::Run { generation, event } => run::event(model, generation, event, effects),
@@ -166,6 +166,8 @@ fn act(model: &mut Model, binding: &Binding, effects: &mut Vec<Effect>) {
         Action::UndoLast => steps::undo_last(model),
         Action::Terraform => steps::toggle_script(model),
         Action::Stop => steps::stop(model, effects),
+        Action::ScrollDown => panes::scroll_text(model, 1),
+        Action::ScrollUp => panes::scroll_text(model, -1),
         Action::Help => model.overlay = Overlay::Help { scroll: 0 },
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Quit => dialog::quit(model, effects),

@@ -7,6 +7,7 @@ use crate::tui::effect::Effect;
 use crate::tui::keymap::{Action, Place};
 use crate::tui::layout::Layout;
 use crate::tui::model::{Focus, Model, Overlay, Pane, Zoom};
+use crate::tui::step_text;
 
 use super::{dialog, filter};
 
@@ -51,6 +52,7 @@ pub(super) fn step(model: &mut Model, by: isize) {
             if let Some(session) = model.session_mut() {
                 let last = session.plan.steps.len().saturating_sub(1);
                 session.cursor = session.cursor.saturating_add_signed(by).min(last);
+                session.text_top = 0;
             }
         }
         (Focus::Pane, Pane::Checks) => {
@@ -80,6 +82,13 @@ pub(super) fn page(model: &mut Model, direction: isize) {
     step(model, direction * rows);
 }
 
+/// Scrolls the selected step's text.
+pub(super) fn scroll_text(model: &mut Model, by: isize) {
+    if let Some(session) = model.session_mut() {
+        session.text_top = session.text_top.saturating_add_signed(by);
+    }
+}
+
 pub(super) fn jump(model: &mut Model, to_end: bool) {
     if model.focus == Focus::Tree {
         model.tree.jump(to_end);
@@ -94,6 +103,14 @@ pub(super) fn keep_in_view(model: &mut Model, layout: &Layout) {
         let (columns, rows) = layout.pane_size();
         let lines = detail::lines(model, columns).len();
         model.detail.scroll = model.detail.scroll.min(lines.saturating_sub(rows));
+    }
+    if let Some(text_top) = model.session().map(|session| session.text_top).filter(|top| *top > 0) {
+        let (_, rows) = layout.steps_rows(model.session().map_or(0, |session| session.plan.steps.len()));
+        let (columns, _) = layout.pane_size();
+        let longest = step_text::lines(model, columns, rows).len().saturating_sub(rows);
+        if let Some(session) = model.session_mut() {
+            session.text_top = text_top.min(longest);
+        }
     }
     if let Some(session) = model.session_mut() {
         let (list, _) = layout.steps_rows(session.plan.steps.len());

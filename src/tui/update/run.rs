@@ -2,14 +2,15 @@
 
 use jiff::Timestamp;
 
-use crate::plan::{Output, PlanKind};
+use crate::model::InstanceId;
+use crate::plan::{Call, Output, PlanKind};
 use crate::saga::{Event, NodeState};
 use crate::tui::effect::{Effect, Generation};
 use crate::tui::message::RunEnd;
-use crate::tui::model::{Activity, Dialog, Model, Overlay, Refresh, StepProgress};
+use crate::tui::model::{Activity, Dialog, Model, Overlay, Refresh, Session, StepProgress};
 use crate::tui::theme::Tone;
 
-use super::answers;
+use super::{answers, checks};
 
 /// Something happened to a step.
 pub(super) fn event(model: &mut Model, generation: Generation, event: Event<Output>, effects: &mut Vec<Effect>) {
@@ -37,16 +38,42 @@ pub(super) fn event(model: &mut Model, generation: Generation, event: Event<Outp
     let changed = matches!(event, Event::StepSucceeded { .. } | Event::Undone { .. });
     let number = session.begin();
     let at = session.step_at(&id);
+    match &event {
+        Event::StepSucceeded { id, output } => drop(session.outputs.insert(id.clone(), output.clone())),
+        Event::Undone { id } => drop(session.outputs.remove(id)),
+        _ => {}
+    }
+    if changed {
+        session.write_texts();
+    }
+    let checked = at.filter(|_| changed).and_then(|at| checked(session, at));
     if let Some(progress) = at.and_then(|at| session.progress.get_mut(at)) {
         apply(progress, event, now, number);
     }
     // The cursor follows what happens.
     if let Some(at) = at.filter(|_| begins) {
         session.cursor = at;
+        session.text_top = 0;
+    }
+    match checked {
+        // It passed: the snapshot after it is what the verdicts beside the instances are to be compared with.
+        Some(instances) => model.checks.queued = instances,
+        None if changed => checks::outdate(model),
+        None => {}
     }
     // What a step did is wanted in the tree, but not one observation on top of another.
     if changed && model.refresh == Refresh::Idle {
         answers::refresh(model, false, effects);
+    }
+}
+
+/// The instances that a step has just checked. `None`: it is a step that changes something.
+fn checked(session: &Session, at: usize) -> Option<Vec<InstanceId>> {
+    match &session.plan.steps.get(at)?.call {
+        Call::CheckEgress { instances, nat } => {
+            Some(instances.iter().chain([nat]).filter_map(|instance| instance.resolve(&session.outputs).ok()).collect())
+        }
+        call => (!call.changes()).then(Vec::new),
     }
 }
 
@@ -116,6 +143,7 @@ pub(super) fn ended(model: &mut Model, generation: Generation, end: RunEnd, effe
         model.overlay = Overlay::None;
     }
     model.toast(tone, text);
+    answers::forget_hosts(model);
     answers::refresh(model, false, effects);
 }
 

@@ -72,7 +72,7 @@ pub(super) fn planned(model: &mut Model, generation: Generation, result: Result<
 }
 
 fn session(prepared: Prepared) -> Session {
-    let Prepared { plan, texts, cost, resumed } = prepared;
+    let Prepared { plan, outputs, cost, resumed } = prepared;
     let progress: Vec<StepProgress> = plan
         .steps
         .iter()
@@ -85,7 +85,7 @@ fn session(prepared: Prepared) -> Session {
                 started_at: None,
                 ended_at: None,
                 says: None,
-                made: step.output.as_ref().and_then(Output::id).map(str::to_owned),
+                made: outputs.get(step.id.as_str()).and_then(Output::id).map(str::to_owned),
                 next_move: None,
                 begun: begun.map_or(0, |at| at + 1),
             }
@@ -93,17 +93,20 @@ fn session(prepared: Prepared) -> Session {
         .collect();
     let mut session = Session {
         plan: Arc::new(plan),
-        texts,
+        outputs,
+        texts: Vec::new(),
         cost,
         progress,
         cursor: 0,
         top: 0,
+        text_top: 0,
         activity: Activity::Idle,
         end: None,
         script: Script::AwsCli,
         consent: Consent::Needed,
     };
     session.cursor = session.next().unwrap_or(0);
+    session.write_texts();
     session
 }
 

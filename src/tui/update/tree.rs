@@ -74,6 +74,9 @@ pub(super) fn explain(model: &mut Model, effects: &mut Vec<Effect>) {
     model.detail.scroll = 0;
     panes::show(model, Pane::Detail);
     answers::walk(model, &id, WalkDepth::AskHosts, effects);
+    if let Some(way) = model.ways.get_mut(&id) {
+        way.by_hand = true;
+    }
 }
 
 pub(super) fn mark(model: &mut Model) {

@@ -8,6 +8,7 @@ use crate::tui::detail::verdict_tone;
 use crate::tui::keymap::Action;
 use crate::tui::layout::Layout;
 use crate::tui::model::{CheckRow, Focus, Model};
+use crate::tui::step_text::failure_lines;
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, label};
 use crate::tui::widget::age;
@@ -54,7 +55,7 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         ];
         if let Some(failure) = &checks.failure {
             lines.push(Line::blank());
-            lines.extend(super::steps::failure(failure, usize::from(area.width)));
+            lines.extend(failure_lines(failure, usize::from(area.width)));
         }
         painter.lines(Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, &lines);
         return;
@@ -87,13 +88,18 @@ fn heading(model: &Model) -> Line {
             .and(format!("{answered} of {} answered, {}", checks.rows.len(), age::span(since, model.now)), Tone::Busy),
         None => {
             let via = checks
-                .rows
-                .iter()
+                .current()
                 .filter_map(|row| row.result.as_ref())
                 .filter(|result| result.verdict == crate::reach::Verdict::ViaNat)
                 .count();
             match checks.rows.len() {
                 0 => line.and("not checked yet", Tone::Dim),
+                _ if checks.current().next().is_none() => {
+                    let key = model.keymap.key_of(Action::CheckAll);
+                    line.and("as it was before the last change; ", Tone::Dim)
+                        .and(key, Tone::Key)
+                        .and(" checks", Tone::Dim)
+                }
                 all => line.and(format!("{via} of {all} via NAT"), if via == all { Tone::Ok } else { Tone::Text }),
             }
         }
@@ -131,7 +137,8 @@ fn row(model: &Model, row: &CheckRow, columns: &Columns) -> Line {
         return line.and(format!("{} waiting", age::spinner(model.now)), Tone::Busy);
     };
     let verdict = format!("{} {}", result.verdict.symbol(), result.verdict.label());
-    let mut line = line.and(pad(&verdict, 16), verdict_tone(result.verdict));
+    let tone = if row.outdated { Tone::Dim } else { verdict_tone(result.verdict) };
+    let mut line = line.and(pad(&verdict, 16), tone);
     let text = |ip: Option<std::net::IpAddr>| pad(&ip.map_or("-".to_owned(), |ip| ip.to_string()), 16);
     if columns.private_ip {
         line = line.and(text(result.private_ip), Tone::Dim);
@@ -160,15 +167,17 @@ fn short_reason(result: &EgressResult) -> String {
 
 fn reason(model: &Model, row: &CheckRow, columns: usize) -> Vec<Line> {
     let Some(result) = &row.result else { return vec![Line::of("no answer yet", Tone::Dim)] };
-    let text = |ip: Option<std::net::IpAddr>| ip.map_or("none".to_owned(), |ip| ip.to_string());
-    let when = row.answered_at.map_or_else(String::new, |at| format!(", {}", age::text(model.now, at)));
+    let seen_as = result.address.map_or("not seen outside".to_owned(), |ip| format!("seen as {ip}"));
+    let promised = match result.expected_address {
+        Some(ip) => format!("its route promises {ip}"),
+        None => "its route names no public address".to_owned(),
+    };
+    let then = if row.outdated { ", before the last change" } else { "" };
+    let when = row.answered_at.map_or_else(String::new, |at| format!(", {}{then}", age::text(model.now, at)));
     let mut lines = vec![
         Line::of(format!("{} {}", result.verdict.symbol(), result.verdict.label()), verdict_tone(result.verdict))
             .and(when, Tone::Dim),
-        Line::of("seen as ", Tone::Dim)
-            .and(text(result.address), Tone::Text)
-            .and(", its route promises ", Tone::Dim)
-            .and(text(result.expected_address), Tone::Text),
+        Line::of(format!("{seen_as}; {promised}"), Tone::Text),
     ];
     if let Some(reason) = &result.reason {
         lines.extend(hang(&Line::blank(), &Line::blank(), reason, Tone::Text, columns));

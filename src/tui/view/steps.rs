@@ -6,11 +6,12 @@ use ratatui::style::Style;
 use crate::plan::{PlanKind, Step};
 use crate::saga::NodeState;
 use crate::tui::keymap::Action;
-use crate::tui::message::{Failure, RunEnd};
-use crate::tui::model::{Activity, Focus, Model, Script, Session, StepProgress, Steps};
+use crate::tui::message::RunEnd;
+use crate::tui::model::{Activity, Focus, Model, Session, StepProgress, Steps};
+use crate::tui::step_text::{self, failure_lines};
 use crate::tui::theme::Tone;
 use crate::tui::widget::age;
-use crate::tui::widget::line::{Line, hang};
+use crate::tui::widget::line::Line;
 
 use super::paint::Painter;
 
@@ -26,7 +27,7 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         Steps::Refused { kind, failure } => {
             let heading = Line::of(format!("The {} could not be planned", kind.as_str()), Tone::Strong);
             let mut lines = vec![heading, Line::blank()];
-            lines.extend(self::failure(failure, usize::from(area.width)));
+            lines.extend(failure_lines(failure, usize::from(area.width)));
             painter.lines(area, &lines);
         }
         Steps::Ready(session) => ready(model, session, area, painter),
@@ -49,16 +50,6 @@ fn empty(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         Line::of("reason and its command, before any of it is run.", Tone::Dim),
     ];
     painter.lines(area, &lines);
-}
-
-/// A failure with its next move.
-pub(super) fn failure(failure: &Failure, columns: usize) -> Vec<Line> {
-    let mut lines =
-        hang(&Line::of("✗ ", Tone::Bad), &Line::of("  ", Tone::Bad), &failure.to_string(), Tone::Text, columns);
-    if let Some(next) = &failure.next_move {
-        lines.extend(hang(&Line::of("→ ", Tone::Accent), &Line::of("  ", Tone::Dim), next, Tone::Text, columns));
-    }
-    lines
 }
 
 fn ready(model: &Model, session: &Session, area: Rect, painter: &mut Painter<'_>) {
@@ -86,12 +77,17 @@ fn ready(model: &Model, session: &Session, area: Rect, painter: &mut Painter<'_>
     painter.scroll_mark(frame, session.top, list, session.plan.steps.len());
     let y = area.y + 1 + u16::try_from(list).unwrap_or(area.height);
     let below = Rect { y: y + 1, height: u16::try_from(rest).unwrap_or(0), ..area }.intersection(area);
-    if let (Some(step), Some(progress)) = (session.plan.steps.get(session.cursor), session.progress.get(session.cursor))
-    {
-        let number = format!(" {} of {} ", session.cursor + 1, session.plan.steps.len());
-        painter.rule(area.x, y, area.width, &Line::of(number, Tone::Dim));
-        painter.lines(below, &selected(session, step, progress, (usize::from(area.width), rest)));
+    let lines = step_text::lines(model, usize::from(area.width), rest);
+    let mut number = Line::of(format!(" {} of {} ", session.cursor + 1, session.plan.steps.len()), Tone::Dim);
+    if lines.len() > rest {
+        let keys = format!("{} {}", model.keymap.key_of(Action::ScrollDown), model.keymap.key_of(Action::ScrollUp));
+        number = number.and(keys, Tone::Key).and(" scroll ", Tone::Dim);
     }
+    painter.rule(area.x, y, area.width, &number);
+    let top = session.text_top.min(lines.len().saturating_sub(rest));
+    painter.lines(below, lines.iter().skip(top));
+    let frame = Rect { y, width: area.width + 2, height: below.height.saturating_add(2), ..below };
+    painter.scroll_mark(frame, top, rest, lines.len());
 }
 
 fn heading(model: &Model, session: &Session) -> Line {
@@ -165,64 +161,4 @@ fn time(model: &Model, progress: &StepProgress) -> Line {
         (Some(start), None) => Line::of(age::span(start, model.now), Tone::Busy),
         _ => Line::blank(),
     }
-}
-
-/// The selected step: why, what went wrong, the call, the command; with the plan's notes after the first step.
-fn selected(session: &Session, step: &Step, progress: &StepProgress, (columns, rows): (usize, usize)) -> Vec<Line> {
-    let blank = Line::blank();
-    // The list has the title, too: where there is little room, that must do.
-    let title = if rows < 9 { Vec::new() } else { hang(&blank, &blank, &step.title, Tone::Strong, columns) };
-    let mut lines = title;
-    if let NodeState::Failed(error) | NodeState::UndoFailed(error) = &progress.state {
-        lines.extend(hang(&Line::of("✗ ", Tone::Bad), &Line::of("  ", Tone::Bad), error, Tone::Bad, columns));
-        if let Some(next) = &progress.next_move {
-            lines.extend(hang(&Line::of("→ ", Tone::Accent), &Line::of("  ", Tone::Dim), next, Tone::Text, columns));
-        }
-    }
-    if let Some(RunEnd::Broken(failure)) = &session.end {
-        lines.extend(self::failure(failure, columns));
-    }
-    let moving = matches!(progress.state, NodeState::Started | NodeState::Undoing);
-    if let Some(says) = progress.says.as_ref().filter(|_| moving) {
-        lines.extend(hang(&Line::of("◐ ", Tone::Busy), &Line::of("  ", Tone::Busy), says, Tone::Busy, columns));
-    }
-    lines.extend(hang(&blank, &blank, &step.reason, Tone::Text, columns));
-    if rows >= 9 {
-        lines.push(Line::blank());
-    }
-    let call = Line::of("call  ", Tone::Dim).and(format!("{}:{}", step.service(), step.operation()), Tone::Accent);
-    lines.push(match &progress.made {
-        Some(made) => call.and(format!("  → {made}"), Tone::Ok),
-        None => call,
-    });
-    if let Some(text) = session.texts.get(session.cursor) {
-        let (label, script) = match session.script {
-            Script::AwsCli => ("cli   ", Some(text.aws_cli.as_str())),
-            Script::Terraform => ("tf    ", text.terraform.as_deref()),
-        };
-        let prefix = Line::of(label, Tone::Dim);
-        let rest = Line::of("      ", Tone::Dim);
-        match script {
-            Some(script) => lines.extend(hang(&prefix, &rest, script, Tone::Code, columns)),
-            None => lines.push(prefix.and("Terraform has no block for this step.", Tone::Dim)),
-        }
-    }
-    for blocker in &session.plan.blockers {
-        lines.push(Line::blank());
-        let (first, rest) = (Line::of("! ", Tone::Warn), Line::of("  ", Tone::Warn));
-        let text = format!("{} blocks {}: {}", blocker.resource, blocker.blocks, blocker.why);
-        lines.extend(hang(&first, &rest, &text, Tone::Warn, columns));
-        lines.extend(hang(&Line::of("→ ", Tone::Accent), &rest, &blocker.next_move, Tone::Text, columns));
-    }
-    if !session.cost.is_empty() {
-        lines.push(Line::blank());
-        for (at, cost) in session.cost.iter().enumerate() {
-            let prefix = Line::of(if at == 0 { "cost  " } else { "      " }, Tone::Dim);
-            lines.extend(hang(&prefix, &Line::of("      ", Tone::Dim), cost, Tone::Text, columns));
-        }
-    }
-    for note in &session.plan.notes {
-        lines.extend(hang(&Line::of("note  ", Tone::Dim), &Line::of("      ", Tone::Dim), note, Tone::Text, columns));
-    }
-    lines
 }

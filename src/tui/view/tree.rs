@@ -121,6 +121,10 @@ fn verdict(model: &Model, node: &Node, columns: u16) -> Line {
         None => Line::blank(),
         Some(row) => match &row.result {
             None => Line::of(age::spinner(model.now), Tone::Busy),
+            Some(result) if row.outdated && columns < 46 => {
+                Line::of(format!("({})", result.verdict.symbol()), Tone::Dim)
+            }
+            Some(result) if row.outdated => Line::of(format!("was {}", result.verdict.label()), Tone::Dim),
             Some(result) => {
                 let line = Line::of(result.verdict.symbol(), verdict_tone(result.verdict));
                 // Where names would be cut for it, the symbol has to do.
