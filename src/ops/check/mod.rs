@@ -101,7 +101,9 @@ pub async fn check(
     })
     .await;
     if let Err(error) = outcome {
-        let (code, reason) = untestable::refused("SendCommand", &error.to_string());
+        let refused = error.is_denied() || error.is_read_only();
+        let (code, reason) =
+            (if refused { Code::TestAccessDenied } else { Code::TestDeliveryTimedOut }, error.to_string());
         for id in &asked {
             if let Some(row) = rows.get_mut(id).filter(|row| row.verdict == Verdict::CannotTest && row.code.is_none()) {
                 *row = verdict::cannot_test(row.clone(), code, reason.clone());

@@ -95,8 +95,3 @@ fn path(network: &Network, instance: &Instance) -> Option<(Code, String)> {
         })
     })
 }
-
-/// The code and the sentence for a call that SSM refused.
-pub fn refused(operation: &str, reason: &str) -> (Code, String) {
-    (Code::TestAccessDenied, format!("{operation} was refused: {reason}"))
-}
