@@ -20,6 +20,9 @@ fail() {
 
 # AL2023 requires IMDSv2: every question carries a token.
 metadata() {
+  local token
+  token=$(curl -sSf -m 5 -X PUT http://169.254.169.254/latest/api/token \
+    -H 'X-aws-ec2-metadata-token-ttl-seconds: 60') || return 1
   curl -sSf -m 5 -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/$1"
 }
 
@@ -57,8 +60,6 @@ device() {
 wait_for_device() {
   local name
   for _ in $(seq 1 150); do
-    token=$(curl -sSf -m 5 -X PUT http://169.254.169.254/latest/api/token \
-      -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' || true)
     name=$(device "$1" || true)
     if [ -n "$name" ] && [ -n "$(ip -4 -o addr show dev "$name")" ]; then
       echo "$name"
@@ -80,6 +81,13 @@ outer=$(wait_for_device 0)
 inner=$outer
 if [ "$interfaces" -gt 1 ]; then
   inner=$(wait_for_device 1)
+fi
+
+# AL2023 can keep the second interface's routes in a table of their own. Replies to private instances must leave by it
+# all the same: at the outer interface AWS's source/destination check would drop them.
+if [ "$inner" != "$outer" ]; then
+  subnet=$(metadata "network/interfaces/macs/$(cat "/sys/class/net/$inner/address")/subnet-ipv4-cidr-block" || true)
+  [ -z "$subnet" ] || ip route replace "$subnet" dev "$inner"
 fi
 
 sysctl -q -p /etc/sysctl.d/99-natdeck.conf

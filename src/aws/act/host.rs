@@ -34,7 +34,8 @@ pub(super) async fn verify(context: Context<'_>, instance_id: &InstanceId) -> Re
     let said = if stdout.trim().is_empty() { stderr } else { stdout };
     let last: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = last.get(last.len().saturating_sub(6)..).unwrap_or_default().join(" / ");
-    let message = format!("the boot script of {instance_id} failed: {last}; natdeck diagnose {instance_id} tells more");
+    let message =
+        format!("the boot script of {instance_id} failed: {last}; its /var/log/cloud-init-output.log has all of it");
     Err(Error::new(Kind::NotSettled, "SendCommand", message))
 }
 

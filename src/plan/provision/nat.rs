@@ -95,9 +95,9 @@ fn adopt(draft: &mut Draft<'_>, environment: &Environment<'_>, instance: &Instan
     ));
     if interface.source_dest_check {
         draft.notes.push(format!(
-            "The source/destination check of {} is on, so it drops what it should forward; natdeck diagnose names \
-             the repair.",
-            interface.network_interface_id
+            "The source/destination check of {id} is on, so it drops what it should forward; switch it off: aws ec2 \
+             modify-network-interface-attribute --network-interface-id {id} --no-source-dest-check",
+            id = interface.network_interface_id
         ));
     }
     let launch = Launch {
