@@ -1,6 +1,8 @@
 //! What must stay fast: one walk, a large tree, a frame over it, and observing a large region in process and over
 //! loopback HTTP beside the bare SDK. `cargo bench`.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot be set up has nothing to measure")]
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -99,7 +101,7 @@ fn drawing(criterion: &mut Criterion) {
     add_interfaces(&mut network, 10_000);
     let seen = Arc::new(network.clone());
     criterion.bench_function("tree of 10,000 interfaces", |bench| {
-        bench.iter(|| tree::build::build(&tree::Seen::new(seen.clone(), seen.clone())));
+        bench.iter(|| tree::build(&tree::Seen::new(seen.clone(), seen.clone())));
     });
     let model = model_over(network);
     let theme = Theme::from_env(Some("dark"), |_| None).expect("the dark theme");
@@ -193,8 +195,8 @@ fn observing(criterion: &mut Criterion) {
     });
 
     let url = serve(sandbox(2_000), runtime.handle().clone());
-    // The credentials are read from the environment, as for any endpoint; a child process would need no unsafe, but
-    // criterion measures this one. The sandbox's own client takes static ones, so only the transport differs.
+    // A session on "the sandbox" takes static credentials; sent over loopback, it differs from one on any other
+    // endpoint in nothing that takes time.
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = aws_types::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
