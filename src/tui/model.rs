@@ -1,6 +1,7 @@
 //! The state of the console: everything that the screen is a function of. Pure data with small helpers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use tui_input::Input;
 
 use crate::model::{ApiCall, Identity, InstanceId};
 use crate::plan::{Outputs, Plan, PlanKind};
-use crate::reach::{EgressResult, Trace};
+use crate::reach::{EgressResult, Trace, Verdict};
 use crate::saga::{NodeState, RunMode};
 
 use super::effect::{Generation, WalkDepth};
@@ -379,9 +380,35 @@ impl Checks {
         self.rows.iter().filter(|row| !row.outdated)
     }
 
+    /// What came of the newest answers.
+    pub fn count(&self) -> Count {
+        let verdicts = || self.current().filter_map(|row| row.result.as_ref()).map(|result| result.verdict);
+        let of = |wanted: Verdict| verdicts().filter(|verdict| *verdict == wanted).count();
+        Count { via_nat: of(Verdict::ViaNat), cannot_test: of(Verdict::CannotTest), all: self.rows.len() }
+    }
+
     /// The newest verdict on an instance.
     pub fn result_of(&self, id: &InstanceId) -> Option<&CheckRow> {
         self.rows.iter().find(|row| &row.instance_id == id)
+    }
+}
+
+/// A check in a few words. What cannot be tested is neither passed nor failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    pub via_nat: usize,
+    pub cannot_test: usize,
+    pub all: usize,
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tested = self.all - self.cannot_test.min(self.all);
+        match (tested, self.cannot_test) {
+            (0, 1..) => write!(f, "none of {} can be tested", self.all),
+            (_, 0) => write!(f, "{} of {} via NAT", self.via_nat, self.all),
+            (_, cannot) => write!(f, "{} of {tested} via NAT, {cannot} cannot be tested", self.via_nat),
+        }
     }
 }
 

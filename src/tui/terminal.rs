@@ -1,6 +1,6 @@
 //! Owns the terminal: takes it, and gives it back on quit, on an error, on a panic and while suspended.
 
-use std::io::{self, IsTerminal, Stdout, stdin, stdout};
+use std::io::{self, IsTerminal, Write, stdin, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::clipboard::CopyToClipboard;
@@ -18,7 +18,7 @@ use super::view::view;
 
 /// The terminal while the console has it. Dropping it gives it back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Output>>,
 }
 
 impl Screen {
@@ -33,7 +33,7 @@ impl Screen {
         }
         restore_on_panic();
         enter()?;
-        match Terminal::new(CrosstermBackend::new(stdout())) {
+        match Terminal::new(CrosstermBackend::new(Output)) {
             Ok(terminal) => Ok(Self { terminal }),
             Err(error) => {
                 give_back();
@@ -86,6 +86,22 @@ impl Drop for Screen {
 /// alternate screen puts the cursor back to where it was.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Standard output while the console has the terminal; after that, what is still written goes nowhere. Ratatui shows
+/// the cursor when its terminal is dropped and complains on standard error when that fails: where the window was closed
+/// that fails, too, and would end the process with an abort.
+#[derive(Debug)]
+struct Output;
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if TAKEN.load(Ordering::SeqCst) { stdout().write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if TAKEN.load(Ordering::SeqCst) { stdout().flush() } else { Ok(()) }
+    }
+}
+
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
@@ -111,4 +127,17 @@ fn restore_on_panic() {
         give_back();
         report(panic);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_after_the_terminal_is_given_back_goes_nowhere() {
+        give_back();
+        let mut output = Output;
+        assert_eq!(output.write(b"\x1b[?25h").unwrap(), 6);
+        output.flush().unwrap();
+    }
 }

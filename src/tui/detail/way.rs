@@ -75,7 +75,11 @@ pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize)
             let (first, rest) = (Line::of("    ? ", Tone::Unknown), Line::of("      ", Tone::Unknown));
             lines.extend(hang(&first, &rest, &unknown.to_string(), Tone::Unknown, columns));
         }
-        if wants_hosts(trace) {
+        if wants_hosts(trace) && model.identity.read_only {
+            let why = "read-only: no command is sent to a host, so that it cannot be told";
+            let (first, rest) = (Line::of("    → ", Tone::Accent), Line::of("      ", Tone::Dim));
+            lines.extend(hang(&first, &rest, why, Tone::Text, columns));
+        } else if wants_hosts(trace) {
             lines.push(
                 Line::of("    → ", Tone::Accent).and(key, Tone::Key).and(" asks the hosts on the way", Tone::Text),
             );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Instance, InstanceId, InstanceState, Network, VpcId};
-use crate::reach::{CheckProgress, Verdict};
+use crate::reach::CheckProgress;
 use crate::tui::effect::{Effect, Generation};
 use crate::tui::message::Failure;
 use crate::tui::model::{CheckRow, Model, Pane};
@@ -144,11 +144,9 @@ pub(super) fn ended(model: &mut Model, generation: Generation, result: Result<()
     model.checks.rows.retain(|row| row.result.is_some());
     match result {
         Ok(()) => {
-            let verdicts: Vec<Verdict> =
-                model.checks.current().filter_map(|row| row.result.as_ref()).map(|r| r.verdict).collect();
-            let via = verdicts.iter().filter(|v| **v == Verdict::ViaNat).count();
-            let tone = if via == verdicts.len() { Tone::Ok } else { Tone::Warn };
-            model.toast(tone, format!("Checked: {via} of {} leave via NAT.", verdicts.len()));
+            let count = model.checks.count();
+            let tone = if count.via_nat == count.all { Tone::Ok } else { Tone::Warn };
+            model.toast(tone, format!("Checked: {count}."));
         }
         Err(failure) => {
             model.toast(Tone::Bad, failure.to_string());

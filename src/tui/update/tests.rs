@@ -368,3 +368,61 @@ fn a_failed_refresh_keeps_what_was_seen() {
     assert!(model.picture().is_some_and(|picture| picture.failure.is_some()));
     assert!(model.seen().unwrap().network.instances.shown().contains_key(NAT));
 }
+
+#[test]
+fn hosts_are_asked_unasked_once_and_never_read_only() {
+    for read_only in [false, true] {
+        let mut model = wide();
+        model.identity.read_only = read_only;
+        select(&mut model, CLIENT_0);
+        let effects = press(&mut model, "j");
+        let [Effect::Walk { generation, network, instance_id, depth: WalkDepth::Known }] = &effects[..] else {
+            panic!("{effects:?}")
+        };
+        let found = trace(network, instance_id, false);
+        let answer = |generation, found| Message::Walked {
+            generation,
+            instance_id: instance_id.clone(),
+            result: Ok(Box::new(found)),
+        };
+        let effects = update(&mut model, answer(*generation, found.clone()));
+        if read_only {
+            assert!(effects.is_empty(), "{effects:?}");
+            continue;
+        }
+        let [Effect::Walk { generation, depth: WalkDepth::AskHosts, .. }] = effects[..] else { panic!("{effects:?}") };
+        let again = update(&mut model, answer(generation, found));
+        assert!(again.is_empty(), "a host that does not answer is not asked in a circle: {again:?}");
+    }
+}
+
+#[test]
+fn a_command_names_what_earlier_steps_made() {
+    let mut model = planned(PlanKind::Provision);
+    let (generation, _) = run_of(&press(&mut model, "n")).unwrap();
+    assert!(model.session().unwrap().texts[2].aws_cli.contains("$NAT_GROUP"));
+    let output = Output::SecurityGroup(crate::model::SecurityGroupId::new("sg-0123456789abcdef0"));
+    let event = Event::StepSucceeded { id: "nat-group".to_owned(), output };
+    update(&mut model, Message::Run { generation, event });
+    let text = &model.session().unwrap().texts[2].aws_cli;
+    assert!(text.contains("sg-0123456789abcdef0") && !text.contains("$NAT_GROUP"), "{text}");
+}
+
+#[test]
+fn a_change_outdates_verdicts_and_what_cannot_be_tested_is_not_counted_as_failed() {
+    let mut model = planned(PlanKind::Provision);
+    let effects = press(&mut model, "T");
+    let Some(Effect::Check { generation, .. }) = effects.last() else { panic!("{effects:?}") };
+    for (id, verdict) in [(CLIENT_0, Verdict::NoEgress), (CLIENT_1, Verdict::CannotTest)] {
+        let progress = CheckProgress::Answered(Box::new(result(id, verdict)));
+        update(&mut model, Message::Check { generation: *generation, progress });
+    }
+    update(&mut model, Message::CheckEnded { generation: *generation, result: Ok(()) });
+    assert_eq!(model.checks.count().to_string(), "0 of 1 via NAT, 1 cannot be tested");
+    press(&mut model, "2");
+    let (generation, _) = run_of(&press(&mut model, "n")).unwrap();
+    let event = Event::StepSucceeded { id: "nat-group".to_owned(), output: Output::None };
+    update(&mut model, Message::Run { generation, event });
+    assert_eq!(model.checks.current().count(), 0, "they tell how things were");
+    assert_eq!(model.checks.rows.len(), 2);
+}

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::reach::{EgressResult, Role};
+use crate::reach::{EgressResult, Role, Verdict};
 use crate::tui::detail::verdict_tone;
 use crate::tui::keymap::Action;
 use crate::tui::layout::Layout;
@@ -87,12 +87,8 @@ fn heading(model: &Model) -> Line {
             .and(format!("{} ", age::spinner(model.now)), Tone::Busy)
             .and(format!("{answered} of {} answered, {}", checks.rows.len(), age::span(since, model.now)), Tone::Busy),
         None => {
-            let via = checks
-                .current()
-                .filter_map(|row| row.result.as_ref())
-                .filter(|result| result.verdict == crate::reach::Verdict::ViaNat)
-                .count();
-            match checks.rows.len() {
+            let count = checks.count();
+            match count.all {
                 0 => line.and("not checked yet", Tone::Dim),
                 _ if checks.current().next().is_none() => {
                     let key = model.keymap.key_of(Action::CheckAll);
@@ -100,7 +96,7 @@ fn heading(model: &Model) -> Line {
                         .and(key, Tone::Key)
                         .and(" checks", Tone::Dim)
                 }
-                all => line.and(format!("{via} of {all} via NAT"), if via == all { Tone::Ok } else { Tone::Text }),
+                _ => line.and(count.to_string(), if count.via_nat == count.all { Tone::Ok } else { Tone::Text }),
             }
         }
     }
@@ -167,7 +163,11 @@ fn short_reason(result: &EgressResult) -> String {
 
 fn reason(model: &Model, row: &CheckRow, columns: usize) -> Vec<Line> {
     let Some(result) = &row.result else { return vec![Line::of("no answer yet", Tone::Dim)] };
-    let seen_as = result.address.map_or("not seen outside".to_owned(), |ip| format!("seen as {ip}"));
+    let seen_as = match (result.address, result.verdict) {
+        (Some(ip), _) => format!("seen as {ip}"),
+        (None, Verdict::CannotTest) => "not tested".to_owned(),
+        (None, _) => "not seen outside".to_owned(),
+    };
     let promised = match result.expected_address {
         Some(ip) => format!("its route promises {ip}"),
         None => "its route names no public address".to_owned(),
@@ -182,7 +182,7 @@ fn reason(model: &Model, row: &CheckRow, columns: usize) -> Vec<Line> {
     if let Some(reason) = &result.reason {
         lines.extend(hang(&Line::blank(), &Line::blank(), reason, Tone::Text, columns));
     }
-    if result.verdict != crate::reach::Verdict::ViaNat {
+    if result.verdict != Verdict::ViaNat {
         let key = model.keymap.key_of(Action::Explain);
         lines.push(Line::of(key, Tone::Key).and(" shows the way, hop by hop", Tone::Dim));
     }

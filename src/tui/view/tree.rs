@@ -62,7 +62,7 @@ fn title(model: &Model, focused: bool) -> Line {
     if !model.tree.filter().is_empty() {
         let filter = model.tree.filter();
         let found = model.tree.found();
-        line = line.and(format!("/{filter} "), Tone::Match).and(format!("{found} found "), Tone::Dim);
+        line = line.and(format!("/{filter}"), Tone::Match).and(format!("  {found} found "), Tone::Dim);
     }
     if !model.marks.is_empty() {
         line = line.and(format!("◆ {} marked ", model.marks.len()), Tone::Accent);
