@@ -88,7 +88,7 @@ fn at_endpoint(home: &Home, url: &str, arguments: &[&str]) -> Ran {
         .env("AWS_SECRET_ACCESS_KEY", "secret")
         .output()
         .unwrap();
-    super::support::finish(output)
+    super::support::finish(&output)
 }
 
 #[test]

@@ -2,11 +2,16 @@
 
 // The SDK's futures, nested in the saga's, nested in the proofs', are deeper than the default of 128.
 #![recursion_limit = "256"]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what cannot be set up has failed the test")]
 
 mod architecture;
 mod bad_input;
 mod console;
+mod faults;
 mod killed;
+mod killed_process;
 mod main_job;
 mod moto;
+mod policy;
 mod support;
+mod world;

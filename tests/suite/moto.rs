@@ -65,7 +65,7 @@ impl Moto {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .output()
             .unwrap();
-        finish(output)
+        finish(&output)
     }
 
     fn article(&self) -> Value {

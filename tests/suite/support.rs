@@ -42,7 +42,7 @@ impl Home {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        finish(self.command(arguments).output().unwrap())
+        finish(&self.command(arguments).output().unwrap())
     }
 
     /// Runs and insists on the exit code; what was printed is in the message when it is another.
@@ -66,10 +66,16 @@ impl Home {
     }
 }
 
-pub fn finish(output: Output) -> Ran {
+pub fn finish(output: &Output) -> Ran {
     Ran {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Lets real time pass.
+#[expect(clippy::disallowed_methods, reason = "a thread of a test, and the moment is what is tried")]
+pub fn let_pass(time: std::time::Duration) {
+    std::thread::sleep(time);
 }
