@@ -165,6 +165,7 @@ fn refuse_sandbox_flags(global: &Global) -> eyre::Result<()> {
         (global.scenario.is_some(), "--scenario"),
         (global.sandbox_state.is_some(), "--sandbox-state"),
         (!global.sandbox_fault.is_empty(), "--sandbox-fault"),
+        (global.sandbox_seed.is_some(), "--sandbox-seed"),
     ];
     match given.iter().find(|(given, _)| *given) {
         Some((_, flag)) => bail!("{flag} speaks of the sandbox; add --sandbox"),
@@ -191,6 +192,7 @@ fn sandbox_options(global: &Global) -> eyre::Result<sandbox::Options> {
         state_file: Some(sandbox_file(global)?),
         scenario: global.scenario.map(scenario),
         faults,
+        seed: global.sandbox_seed.unwrap_or(defaults.seed),
         region: global.region.clone().unwrap_or(defaults.region),
         ..sandbox::Options::default()
     })

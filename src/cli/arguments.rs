@@ -35,6 +35,9 @@ pub struct Global {
     /// Make the sandbox misbehave: throttle=30%, lost=5%, consistency=2s, latency=200ms, deny=ec2:CreateRoute
     #[arg(long, global = true, value_name = "FAULT", help_heading = "World")]
     pub sandbox_fault: Vec<String>,
+    /// Another course of the sandbox's chance: which requests a fault meets, which addresses a new world gives out
+    #[arg(long, global = true, value_name = "NUMBER", help_heading = "World")]
+    pub sandbox_seed: Option<u64>,
     /// Named profile of the AWS configuration
     #[arg(long, global = true, value_name = "NAME", help_heading = "World")]
     pub profile: Option<String>,

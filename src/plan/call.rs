@@ -358,9 +358,11 @@ impl Call {
         !matches!(self, Self::VerifyHost { .. } | Self::CheckEgress { .. })
     }
 
-    /// Whether `DryRun` can be sent instead, to learn of a missing permission: every EC2 operation here.
+    /// Whether `DryRun` can be sent instead, to learn of a missing permission: every EC2 operation here but two, which
+    /// lack the parameter in EC2's API.
     pub fn can_dry_run(&self) -> bool {
-        self.service() == "ec2"
+        let lacks_it = matches!(self, Self::ModifyVpcAttribute { .. } | Self::ModifySubnetAttribute { .. });
+        self.service() == "ec2" && !lacks_it
     }
 
     /// The resource types of the call's `TagSpecifications`, in EC2's spelling; IAM's calls take the tags as they are

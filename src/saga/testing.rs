@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use futures::future::LocalBoxFuture;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::sync::Notify;
 
 use super::{Action, Journal, MemoryLog, Node, Outcome, Progress, RunMode, Saga, SagaError};
@@ -188,6 +191,9 @@ impl<A: Action> Action for Sabotage<A> {
     }
 }
 
+/// How many worlds are tried at once: in most of them something is being waited for.
+const AT_ONCE: usize = 24;
+
 /// The name of the sagas here.
 const NAME: &str = "trial";
 
@@ -273,121 +279,136 @@ async fn reference<T: Trial>() -> Result<(Vec<String>, T::Snapshot, T::Snapshot)
     Ok((ids(&trial), before, trial.snapshot().await))
 }
 
+/// Runs every case, many at once, each in a world of its own. Stops at the first that does not hold.
+async fn each<C>(
+    cases: impl IntoIterator<Item = C>,
+    prove: impl Fn(C) -> LocalBoxFuture<'static, Result<(), Disproof>>,
+) -> Result<usize, Disproof> {
+    let cases: Vec<C> = cases.into_iter().collect();
+    let count = cases.len();
+    stream::iter(cases).map(prove).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    Ok(count)
+}
+
+/// Every step with every point.
+fn at_every_point(ids: Vec<String>) -> impl Iterator<Item = (String, Point)> {
+    ids.into_iter().flat_map(|id| POINTS.map(|point| (id.clone(), point)))
+}
+
 /// Every node fails in turn, before and after its call; then everything is undone, and the world is as it was.
-pub async fn clean_after_every_failure<T: Trial>() -> Result<usize, Disproof> {
-    let (ids, before, _) = reference::<T>().await?;
-    let mut cases = 0;
-    for id in &ids {
-        for point in POINTS {
-            let case = format!("step '{id}' fails at {point:?}");
-            let trial = T::fresh().await;
-            let log = MemoryLog::default();
-            let wrong = (Method::Apply, point, Fate::Fail);
-            let (mut saga, _) = sabotaged(&trial, &log, id, wrong, &case)?;
-            expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "failed")?;
-            expect(&case, saga.undo_all(&mut |_| {}).await, "undone")?;
-            compare(&case, &trial, &before).await?;
-            cases += 1;
-        }
-    }
-    Ok(cases)
+pub async fn clean_after_every_failure<T: Trial + 'static>() -> Result<usize, Disproof> {
+    let (ids, before, _) = Box::pin(reference::<T>()).await?;
+    let before = Rc::new(before);
+    each(at_every_point(ids), |(id, point)| Box::pin(clean_after_failure::<T>(id, point, before.clone()))).await
+}
+
+async fn clean_after_failure<T: Trial>(id: String, point: Point, before: Rc<T::Snapshot>) -> Result<(), Disproof> {
+    let case = format!("step '{id}' fails at {point:?}");
+    let trial = T::fresh().await;
+    let log = MemoryLog::default();
+    let (mut saga, _) = sabotaged(&trial, &log, &id, (Method::Apply, point, Fate::Fail), &case)?;
+    expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "failed")?;
+    expect(&case, saga.undo_all(&mut |_| {}).await, "undone")?;
+    compare(&case, &trial, &before).await
 }
 
 /// Every node fails in turn, before and after its call; the run is repeated, and the end is the same as ever.
-pub async fn finished_after_every_failure<T: Trial>() -> Result<usize, Disproof> {
-    let (ids, _, after) = reference::<T>().await?;
-    let mut cases = 0;
-    for id in &ids {
-        for point in POINTS {
-            let case = format!("step '{id}' fails at {point:?}, and is run again");
-            let trial = T::fresh().await;
-            let log = MemoryLog::default();
-            let wrong = (Method::Apply, point, Fate::Fail);
-            let (mut saga, _) = sabotaged(&trial, &log, id, wrong, &case)?;
-            expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "failed")?;
-            expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
-            compare(&case, &trial, &after).await?;
-            cases += 1;
-        }
-    }
-    Ok(cases)
+pub async fn finished_after_every_failure<T: Trial + 'static>() -> Result<usize, Disproof> {
+    let (ids, _, after) = Box::pin(reference::<T>()).await?;
+    let after = Rc::new(after);
+    each(at_every_point(ids), |(id, point)| Box::pin(finished_after_failure::<T>(id, point, after.clone()))).await
+}
+
+async fn finished_after_failure<T: Trial>(id: String, point: Point, after: Rc<T::Snapshot>) -> Result<(), Disproof> {
+    let case = format!("step '{id}' fails at {point:?}, and is run again");
+    let trial = T::fresh().await;
+    let log = MemoryLog::default();
+    let (mut saga, _) = sabotaged(&trial, &log, &id, (Method::Apply, point, Fate::Fail), &case)?;
+    expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "failed")?;
+    expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+    compare(&case, &trial, &after).await
 }
 
 /// Every node is applied twice in turn, and the world is the same as after once; every undo is done twice, and the
 /// world is as it was.
-pub async fn same_after_every_repetition<T: Trial>() -> Result<usize, Disproof> {
-    let (ids, before, after) = reference::<T>().await?;
-    for id in &ids {
-        let case = format!("step '{id}' is applied twice");
-        let trial = T::fresh().await;
-        let wrong = (Method::Apply, Point::AfterCall, Fate::Repeat);
-        let (mut saga, _) = sabotaged(&trial, &MemoryLog::default(), id, wrong, &case)?;
-        expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
-        compare(&case, &trial, &after).await?;
+pub async fn same_after_every_repetition<T: Trial + 'static>() -> Result<usize, Disproof> {
+    let (ids, before, after) = Box::pin(reference::<T>()).await?;
+    let (before, after) = (Rc::new(before), Rc::new(after));
+    let cases = ids.into_iter().flat_map(|id| [(id.clone(), Method::Apply), (id, Method::Undo)]);
+    each(cases, |(id, method)| {
+        let wanted = if method == Method::Apply { after.clone() } else { before.clone() };
+        Box::pin(same_after_repetition::<T>(id, method, wanted))
+    })
+    .await
+}
 
-        let case = format!("step '{id}' is undone twice");
-        let trial = T::fresh().await;
-        let wrong = (Method::Undo, Point::AfterCall, Fate::Repeat);
-        let (mut saga, _) = sabotaged(&trial, &MemoryLog::default(), id, wrong, &case)?;
-        expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+async fn same_after_repetition<T: Trial>(id: String, method: Method, wanted: Rc<T::Snapshot>) -> Result<(), Disproof> {
+    let case = format!("{method:?} of step '{id}' is done twice");
+    let trial = T::fresh().await;
+    let wrong = (method, Point::AfterCall, Fate::Repeat);
+    let (mut saga, _) = sabotaged(&trial, &MemoryLog::default(), &id, wrong, &case)?;
+    expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+    if method == Method::Undo {
         expect(&case, saga.undo_all(&mut |_| {}).await, "undone")?;
-        compare(&case, &trial, &before).await?;
     }
-    Ok(ids.len() * 2)
+    compare(&case, &trial, &wanted).await
 }
 
 /// The process is killed at each point of each node in turn; the next process reaches the same end.
-pub async fn finished_after_every_kill<T: Trial>() -> Result<usize, Disproof> {
-    let (ids, _, after) = reference::<T>().await?;
-    let mut cases = 0;
-    for id in &ids {
-        for point in POINTS {
-            let case = format!("killed at {point:?} of step '{id}'");
-            let trial = T::fresh().await;
-            let log = MemoryLog::default();
-            let (mut saga, reached) = sabotaged(&trial, &log, id, (Method::Apply, point, Fate::Hang), &case)?;
-            let mut silent = |_| {};
-            tokio::select! {
-                _ = saga.run(RunMode::All, &mut silent) => return Err(Disproof::NotReached { case }),
-                () = reached.notified() => {}
-            }
-            drop(saga);
-            let mut saga = resumed(&trial, &log, &case)?;
-            expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
-            compare(&case, &trial, &after).await?;
-            cases += 1;
-        }
+pub async fn finished_after_every_kill<T: Trial + 'static>() -> Result<usize, Disproof> {
+    let (ids, _, after) = Box::pin(reference::<T>()).await?;
+    let after = Rc::new(after);
+    each(at_every_point(ids), |(id, point)| Box::pin(finished_after_kill::<T>(id, point, after.clone()))).await
+}
+
+async fn finished_after_kill<T: Trial>(id: String, point: Point, after: Rc<T::Snapshot>) -> Result<(), Disproof> {
+    let case = format!("killed at {point:?} of step '{id}'");
+    let trial = T::fresh().await;
+    let log = MemoryLog::default();
+    let (mut saga, reached) = sabotaged(&trial, &log, &id, (Method::Apply, point, Fate::Hang), &case)?;
+    let mut silent = |_| {};
+    tokio::select! {
+        _ = saga.run(RunMode::All, &mut silent) => return Err(Disproof::NotReached { case }),
+        () = reached.notified() => {}
     }
-    Ok(cases)
+    drop(saga);
+    let mut saga = resumed(&trial, &log, &case)?;
+    expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
+    compare(&case, &trial, &after).await
 }
 
 /// The process is killed at each point of each node in turn, while applying and while undoing; the next process undoes
 /// everything, and the world is as it was.
-pub async fn clean_after_every_kill<T: Trial>() -> Result<usize, Disproof> {
-    let (ids, before, _) = reference::<T>().await?;
-    let mut cases = 0;
-    for id in &ids {
-        for (method, point) in POINTS.iter().flat_map(|point| [(Method::Apply, *point), (Method::Undo, *point)]) {
-            let case = format!("killed at {point:?} of {method:?} of step '{id}', then undone");
-            let trial = T::fresh().await;
-            let log = MemoryLog::default();
-            let (mut saga, reached) = sabotaged(&trial, &log, id, (method, point, Fate::Hang), &case)?;
-            let whole = async {
-                let outcome = saga.run(RunMode::All, &mut |_| {}).await;
-                if outcome.is_ok() {
-                    let _ = saga.undo_all(&mut |_| {}).await;
-                }
-            };
-            tokio::select! {
-                () = whole => return Err(Disproof::NotReached { case }),
-                () = reached.notified() => {}
-            }
-            drop(saga);
-            let mut saga = resumed(&trial, &log, &case)?;
-            expect(&case, saga.undo_all(&mut |_| {}).await, "undone")?;
-            compare(&case, &trial, &before).await?;
-            cases += 1;
+pub async fn clean_after_every_kill<T: Trial + 'static>() -> Result<usize, Disproof> {
+    let (ids, before, _) = Box::pin(reference::<T>()).await?;
+    let before = Rc::new(before);
+    let cases = at_every_point(ids)
+        .flat_map(|(id, point)| [Method::Apply, Method::Undo].map(|method| (id.clone(), method, point)));
+    each(cases, |(id, method, point)| Box::pin(clean_after_kill::<T>(id, method, point, before.clone()))).await
+}
+
+async fn clean_after_kill<T: Trial>(
+    id: String,
+    method: Method,
+    point: Point,
+    before: Rc<T::Snapshot>,
+) -> Result<(), Disproof> {
+    let case = format!("killed at {point:?} of {method:?} of step '{id}', then undone");
+    let trial = T::fresh().await;
+    let log = MemoryLog::default();
+    let (mut saga, reached) = sabotaged(&trial, &log, &id, (method, point, Fate::Hang), &case)?;
+    let whole = async {
+        let outcome = saga.run(RunMode::All, &mut |_| {}).await;
+        if outcome.is_ok() {
+            let _ = saga.undo_all(&mut |_| {}).await;
         }
+    };
+    tokio::select! {
+        () = whole => return Err(Disproof::NotReached { case }),
+        () = reached.notified() => {}
     }
-    Ok(cases)
+    drop(saga);
+    let mut saga = resumed(&trial, &log, &case)?;
+    expect(&case, saga.undo_all(&mut |_| {}).await, "undone")?;
+    compare(&case, &trial, &before).await
 }

@@ -1,19 +1,19 @@
 //! Killed at every step, nothing lost; failed at every step, nothing left behind; repeated at every step, nothing
 //! twice. Over all steps of provisioning and of teardown, in both topologies, on the sandbox through the real SDK.
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use natdeck::aws::{CallLog, Session, Target};
-use natdeck::model::{InstanceState, Network};
 use natdeck::ops::{self, AwsAction};
 use natdeck::plan::{Plan, Spec, Topology};
 use natdeck::saga::RunMode;
 use natdeck::saga::testing::{self, Disproof, Trial, TrialNode};
 use natdeck::sandbox::world::{Delays, World};
 use natdeck::sandbox::{Options, Sandbox, Scenario};
-use regex::Regex;
+
+use super::world::lines;
 
 /// Which plan is tried, from which world.
 trait Case: Send + Sync + 'static {
@@ -21,17 +21,20 @@ trait Case: Send + Sync + 'static {
     const TOPOLOGY: Topology;
     /// Whether the NAT is built first and the teardown is what is tried.
     const TEARDOWN: bool;
+    /// For how long describes do not show a change.
+    const CONSISTENCY: Duration;
     /// The world to begin with, made once.
     fn world() -> &'static OnceLock<World>;
 }
 
 macro_rules! cases {
-    ($($name:ident: $scenario:expr, $topology:expr, $teardown:expr;)+) => {$(
+    ($($name:ident: $scenario:expr, $topology:expr, $teardown:expr, $consistency:expr;)+) => {$(
         struct $name;
         impl Case for $name {
             const SCENARIO: Scenario = $scenario;
             const TOPOLOGY: Topology = $topology;
             const TEARDOWN: bool = $teardown;
+            const CONSISTENCY: Duration = $consistency;
             fn world() -> &'static OnceLock<World> {
                 static WORLD: OnceLock<World> = OnceLock::new();
                 &WORLD
@@ -40,12 +43,18 @@ macro_rules! cases {
     )+};
 }
 
+/// Long enough that every step meets it, short enough for a hundred runs.
+const LATE: Duration = Duration::from_millis(200);
+
 cases! {
-    BuildTwo: Scenario::Empty, Topology::SecondInterface, false;
-    BuildOne: Scenario::Empty, Topology::SingleInterface, false;
-    RemoveTwo: Scenario::Empty, Topology::SecondInterface, true;
-    RemoveOne: Scenario::Empty, Topology::SingleInterface, true;
-    DraftTwo: Scenario::Draft, Topology::SecondInterface, false;
+    BuildTwo: Scenario::Empty, Topology::SecondInterface, false, Duration::ZERO;
+    BuildOne: Scenario::Empty, Topology::SingleInterface, false, Duration::ZERO;
+    RemoveTwo: Scenario::Empty, Topology::SecondInterface, true, Duration::ZERO;
+    RemoveOne: Scenario::Empty, Topology::SingleInterface, true, Duration::ZERO;
+    DraftTwo: Scenario::Draft, Topology::SecondInterface, false, Duration::ZERO;
+    BuildLate: Scenario::Empty, Topology::SecondInterface, false, LATE;
+    RemoveLate: Scenario::Empty, Topology::SecondInterface, true, LATE;
+    DraftLate: Scenario::Draft, Topology::SingleInterface, false, LATE;
 }
 
 struct OnSandbox<C> {
@@ -59,8 +68,9 @@ fn spec(topology: Topology) -> Spec {
     Spec { topology, elastic_ip: true, ..Spec::default() }
 }
 
-async fn connect(sandbox: &Sandbox) -> Session {
-    let target = Target { sandbox: Some(sandbox.http_client()), ..Target::default() };
+async fn connect(sandbox: &Sandbox, consistency: Duration) -> Session {
+    let lag = Some(consistency * 2);
+    let target = Target { sandbox: Some(sandbox.http_client()), lag, ..Target::default() };
     Session::connect(target, CallLog::new()).await.unwrap()
 }
 
@@ -74,7 +84,7 @@ async fn beginning<C: Case>() -> World {
         })
         .unwrap();
     if C::TEARDOWN {
-        let session = connect(&sandbox).await;
+        let session = connect(&sandbox, Duration::ZERO).await;
         let network = ops::observe(&session, None, None).await;
         let plan = ops::plan_provision(&session, &spec(C::TOPOLOGY), &network).await.unwrap();
         let state = tempfile::tempdir().unwrap();
@@ -93,13 +103,18 @@ impl<C: Case> Trial for OnSandbox<C> {
         let world = match C::world().get() {
             Some(world) => world.clone(),
             None => {
-                let world = beginning::<C>().await;
+                let world = Box::pin(beginning::<C>()).await;
                 C::world().get_or_init(|| world).clone()
             }
         };
         let sandbox = Sandbox::open(Options { scenario: Some(Scenario::Empty), ..Options::default() }).unwrap();
-        sandbox.with_world(|empty| *empty = world).unwrap();
-        let session = connect(&sandbox).await;
+        sandbox
+            .with_world(|empty| {
+                *empty = world;
+                empty.consistency = C::CONSISTENCY;
+            })
+            .unwrap();
+        let session = connect(&sandbox, C::CONSISTENCY).await;
         let network = ops::observe(&session, None, None).await;
         let plan = if C::TEARDOWN {
             ops::plan_teardown("natdeck", &network).unwrap()
@@ -118,123 +133,44 @@ impl<C: Case> Trial for OnSandbox<C> {
     }
 
     async fn snapshot(&self) -> Vec<String> {
-        self.sandbox
-            .with_world(|world| {
-                let mut lines = lines(&world.network);
-                lines.extend(world.iam.roles.keys().map(|name| format!("role {name}")));
-                lines.extend(world.iam.profiles.keys().map(|name| format!("instance profile {name}")));
-                lines.sort();
-                lines
-            })
-            .unwrap()
+        self.sandbox.with_world(|world| lines(world)).unwrap()
     }
-}
-
-/// The world, a line a resource, with identifiers, addresses and times replaced by what stays the same from run to run.
-fn lines(network: &Network) -> Vec<String> {
-    let fields = "mac_address|private_ip|public_ip|launch_time|attachment_id|association_id|state_reason";
-    let volatile = Regex::new(&format!(r#""({fields})":("[^"]*"|null)"#)).unwrap();
-    let unlabelled = Regex::new(r"\b(sgr|rtbassoc|aclassoc|eni-attach|eipassoc)-[0-9a-f]+").unwrap();
-    let labels: BTreeMap<String, String> = network
-        .resources()
-        .map(|resource| {
-            let id = resource.id().to_owned();
-            let kind = id.split('-').next().unwrap_or_default().to_owned();
-            let tags = resource.tags();
-            let name = tags.step().or_else(|| tags.name()).unwrap_or("unnamed").to_owned();
-            (id, format!("<{kind} {name}>"))
-        })
-        .collect();
-    let gone: Vec<&str> = network
-        .instances
-        .shown()
-        .values()
-        .filter(|instance| instance.state == InstanceState::Terminated)
-        .map(|instance| instance.instance_id.as_str())
-        .collect();
-    network
-        .resources()
-        .filter(|resource| !gone.contains(&resource.id()))
-        .map(|resource| {
-            let mut line = json_of(resource);
-            for (id, label) in &labels {
-                line = line.replace(id, label);
-            }
-            let line = unlabelled.replace_all(&line, "<$1>").into_owned();
-            volatile.replace_all(&line, "_").into_owned()
-        })
-        .collect()
-}
-
-fn json_of(resource: natdeck::model::Resource<'_>) -> String {
-    use natdeck::model::Resource as R;
-    match resource {
-        R::Vpc(r) => serde_json::to_string(r),
-        R::Subnet(r) => serde_json::to_string(r),
-        R::RouteTable(r) => serde_json::to_string(r),
-        R::InternetGateway(r) => serde_json::to_string(r),
-        R::EgressOnlyInternetGateway(r) => serde_json::to_string(r),
-        R::NatGateway(r) => serde_json::to_string(r),
-        R::NetworkInterface(r) => serde_json::to_string(r),
-        R::Instance(r) => serde_json::to_string(r),
-        R::SecurityGroup(r) => serde_json::to_string(r),
-        R::NetworkAcl(r) => serde_json::to_string(r),
-        R::Address(r) => serde_json::to_string(r),
-        R::VpcEndpoint(r) => serde_json::to_string(r),
-        R::InstanceProfile(r) => serde_json::to_string(r),
-    }
-    .unwrap()
 }
 
 /// A proof, and how many cases it must at least have gone through.
-fn proven(proof: Result<usize, Disproof>, at_least: usize) {
-    match proof {
+async fn proven(proof: impl Future<Output = Result<usize, Disproof>>, at_least: usize) {
+    match proof.await {
         Ok(cases) => assert!(cases >= at_least, "only {cases} cases"),
         Err(disproof) => panic!("{disproof}"),
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn provisioning_survives_a_kill_at_every_step_with_two_interfaces() {
-    proven(testing::finished_after_every_kill::<OnSandbox<BuildTwo>>().await, 120);
+macro_rules! proofs {
+    ($($claim:ident: $proof:ident, $case:ident, $at_least:literal;)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $claim() {
+            Box::pin(proven(testing::$proof::<OnSandbox<$case>>(), $at_least)).await;
+        }
+    )+};
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn provisioning_survives_a_kill_at_every_step_with_one_interface() {
-    proven(testing::finished_after_every_kill::<OnSandbox<BuildOne>>().await, 120);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn teardown_survives_a_kill_at_every_step_with_two_interfaces() {
-    proven(testing::finished_after_every_kill::<OnSandbox<RemoveTwo>>().await, 80);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn teardown_survives_a_kill_at_every_step_with_one_interface() {
-    proven(testing::finished_after_every_kill::<OnSandbox<RemoveOne>>().await, 80);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_step_failing_in_turn_undo_leaves_the_world_as_it_was_with_two_interfaces() {
-    proven(testing::clean_after_every_failure::<OnSandbox<BuildTwo>>().await, 120);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_step_failing_in_turn_undo_leaves_the_world_as_it_was_with_one_interface() {
-    proven(testing::clean_after_every_failure::<OnSandbox<BuildOne>>().await, 120);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_step_failing_in_turn_undo_leaves_the_draft_as_it_was() {
-    proven(testing::clean_after_every_failure::<OnSandbox<DraftTwo>>().await, 20);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_while_applying_or_undoing_the_draft_is_as_it_was_after_an_undo() {
-    proven(testing::clean_after_every_kill::<OnSandbox<DraftTwo>>().await, 40);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_step_done_twice_makes_anything_twice() {
-    proven(testing::same_after_every_repetition::<OnSandbox<DraftTwo>>().await, 10);
+proofs! {
+    provisioning_survives_a_kill_at_every_step_with_two_interfaces: finished_after_every_kill, BuildTwo, 120;
+    provisioning_survives_a_kill_at_every_step_with_one_interface: finished_after_every_kill, BuildOne, 120;
+    teardown_survives_a_kill_at_every_step_with_two_interfaces: finished_after_every_kill, RemoveTwo, 80;
+    teardown_survives_a_kill_at_every_step_with_one_interface: finished_after_every_kill, RemoveOne, 80;
+    each_step_failing_in_turn_undo_leaves_the_world_as_it_was_with_two_interfaces:
+        clean_after_every_failure, BuildTwo, 120;
+    each_step_failing_in_turn_undo_leaves_the_world_as_it_was_with_one_interface:
+        clean_after_every_failure, BuildOne, 120;
+    each_step_failing_in_turn_undo_leaves_the_draft_as_it_was: clean_after_every_failure, DraftTwo, 20;
+    each_step_failing_in_turn_the_same_run_again_ends_as_ever: finished_after_every_failure, DraftTwo, 20;
+    each_step_of_a_teardown_failing_in_turn_the_same_run_again_leaves_nothing:
+        finished_after_every_failure, RemoveTwo, 80;
+    killed_while_applying_or_undoing_the_draft_is_as_it_was_after_an_undo: clean_after_every_kill, DraftTwo, 40;
+    no_step_done_twice_makes_anything_twice: same_after_every_repetition, BuildTwo, 60;
+    provisioning_survives_a_kill_at_every_step_while_describes_are_late: finished_after_every_kill, BuildLate, 120;
+    teardown_survives_a_kill_at_every_step_while_describes_are_late: finished_after_every_kill, RemoveLate, 80;
+    killed_while_applying_or_undoing_and_describes_are_late_the_draft_is_as_it_was:
+        clean_after_every_kill, DraftLate, 40;
 }

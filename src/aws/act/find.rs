@@ -140,7 +140,10 @@ pub(super) async fn find(context: Context<'_>) -> Result<Option<Output>, Error> 
             let answer = ask!("DescribeInstances", ec2.describe_instances().set_filters(Some(by)))?;
             let reservation = answer.reservations.unwrap_or_default().into_iter();
             let instance = reservation.flat_map(|reservation| reservation.instances.unwrap_or_default()).next();
-            instance.map(|instance| instance_output("DescribeInstances", instance)).transpose()
+            match instance {
+                Some(instance) => instance_output(context, instance).await.map(Some),
+                None => Ok(None),
+            }
         }
         Call::CreateNetworkInterface { .. } => {
             let Some(by) = by_tags(context) else { return Ok(None) };

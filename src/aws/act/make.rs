@@ -3,6 +3,7 @@
 use aws_sdk_ec2::types as sdk;
 
 use super::request::{self, RootVolume, tag_specifications, token};
+use super::settle::interface_listed;
 use super::{Context, iam, on_heap};
 use crate::aws::error::{Error, Kind};
 use crate::model::{
@@ -188,20 +189,28 @@ async fn run_instances(context: Context<'_>, launch: &Launch) -> Result<Output, 
     let answer = request.send().await.map_err(context.session.on(OPERATION))?;
     let instance = answer.instances.unwrap_or_default().into_iter().next();
     let instance = instance.ok_or(Error::missing(OPERATION, "Instances"))?;
-    instance_output(OPERATION, instance)
+    instance_output(context, instance).await
 }
 
-/// The identifiers that later steps need.
-pub(super) fn instance_output(operation: &'static str, instance: sdk::Instance) -> Result<Output, Error> {
-    let mut interfaces = instance.network_interfaces.unwrap_or_default();
-    interfaces.sort_by_key(|interface| interface.attachment.as_ref().and_then(|a| a.device_index).unwrap_or(i32::MAX));
-    let interface = interfaces.into_iter().next().and_then(|interface| interface.network_interface_id);
-    Ok(Output::Instance {
-        instance_id: InstanceId::new(instance.instance_id.ok_or(Error::missing(operation, "InstanceId"))?),
-        network_interface_id: NetworkInterfaceId::new(
-            interface.ok_or(Error::missing(operation, "NetworkInterfaces.NetworkInterfaceId"))?,
-        ),
-    })
+/// The identifiers that later steps need. An instance may be listed before its interface is.
+pub(super) async fn instance_output(context: Context<'_>, instance: sdk::Instance) -> Result<Output, Error> {
+    let interface = primary_interface(&instance);
+    let id = instance.instance_id.ok_or(Error::missing(context.step.operation(), "InstanceId"))?;
+    let instance_id = InstanceId::new(id);
+    let network_interface_id = match interface {
+        Some(interface) => interface,
+        None => on_heap(|| interface_listed(context, &instance_id)).await?,
+    };
+    Ok(Output::Instance { instance_id, network_interface_id })
+}
+
+/// The interface at device index 0.
+pub(super) fn primary_interface(instance: &sdk::Instance) -> Option<NetworkInterfaceId> {
+    let index = |interface: &&sdk::InstanceNetworkInterface| {
+        interface.attachment.as_ref().and_then(|attachment| attachment.device_index).unwrap_or(i32::MAX)
+    };
+    let first = instance.network_interfaces().iter().min_by_key(index)?;
+    first.network_interface_id.as_deref().map(NetworkInterfaceId::new)
 }
 
 /// The image's root volume as the image itself describes it: the request must name it to have it encrypted. Amazon

@@ -1,12 +1,14 @@
 //! Waiting until what was made is visible and in the state that the next step needs.
 
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_ec2::types as sdk;
 
 use super::Context;
 use super::find::interface_by_id;
+use super::make::primary_interface;
 use crate::aws::error::{Error, Kind};
 use crate::aws::poll::Backoff;
 use crate::model::{InstanceId, NetworkInterfaceId, VpcEndpointId};
@@ -134,6 +136,22 @@ pub(super) async fn settle(context: Context<'_>, output: Output) -> Result<Outpu
         | Output::AddressAssociation(_) => {}
     }
     Ok(output)
+}
+
+/// The interface at device index 0 of an instance that was listed without any.
+pub(super) async fn interface_listed(context: Context<'_>, id: &InstanceId) -> Result<NetworkInterfaceId, Error> {
+    let listed = Mutex::new(None);
+    until(context, id.as_str(), Duration::from_secs(120), || async {
+        let request = context.session.ec2().describe_instances().instance_ids(id.as_str());
+        let answer = request.send().await.map_err(context.session.on("DescribeInstances"))?;
+        let mut instances = answer.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
+        let interface = instances.find_map(primary_interface);
+        *listed.lock().unwrap_or_else(PoisonError::into_inner) = interface.clone();
+        Ok(interface.map_or_else(|| Look::Yet("without an interface yet".to_owned()), |_| Look::There))
+    })
+    .await?;
+    let interface = listed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    interface.ok_or(Error::missing("DescribeInstances", "NetworkInterfaces.NetworkInterfaceId"))
 }
 
 /// The state of an instance. `None`: EC2 does not list it any more.

@@ -9,14 +9,16 @@ use super::super::{Answer, catalog, iso8601};
 use super::run::{groups, tag_set};
 use super::types::instance_type;
 use super::{state_code, state_xml};
-use crate::model::{Instance, InstanceState, NetworkInterface, StatusCheck};
+use crate::model::{Instance, InstanceState, NetworkInterface, NetworkInterfaceId, StatusCheck};
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::World;
 
 /// The attached interfaces, by device index.
 fn interfaces<'a>(world: &'a World, instance: &Instance) -> Vec<&'a NetworkInterface> {
-    let known = world.seen().network_interfaces.shown();
-    instance.network_interface_ids.iter().filter_map(|id| known.get(id.as_str())).collect()
+    // The answer to RunInstances shows what no describe shows yet.
+    let (seen, known) = (world.seen().network_interfaces.shown(), world.network.network_interfaces.shown());
+    let find = |id: &NetworkInterfaceId| seen.get(id.as_str()).or_else(|| known.get(id.as_str()));
+    instance.network_interface_ids.iter().filter_map(find).collect()
 }
 
 /// An instance as RunInstances and DescribeInstances show it.
