@@ -1,5 +1,7 @@
 //! The way out of an instance, hop by hop, forward and back, drawn from top to bottom. Pure.
 
+use std::net::Ipv4Addr;
+
 use crate::model::InstanceId;
 use crate::reach::{Decision, Direction, Disposition, Hop, Trace};
 use crate::tui::effect::WalkDepth;
@@ -92,6 +94,25 @@ pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize)
     lines
 }
 
+/// `10.8.2.237 port 443` as `10.8.2.237:443`: where a hop does its duty, few words will do.
+fn short_ports(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let is_port = word.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u16>().is_ok();
+        match words.as_slice() {
+            [.., address, port] if is_port && port == "port" && address.parse::<Ipv4Addr>().is_ok() => {
+                words.pop();
+                if let Some(address) = words.last_mut() {
+                    address.push(':');
+                    address.push_str(word);
+                }
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    words.join(" ")
+}
+
 fn hops(seen: &Seen, trace: &Trace, columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut direction = Direction::Forward;
@@ -125,7 +146,7 @@ fn hop(seen: &Seen, hop: &Hop, stops: bool, last: bool, columns: usize) -> Vec<L
     let rest = Line::of(bar, Tone::Dim).and(" ".repeat(COMPONENTS), Tone::Dim);
     if !stops {
         // Names are shorter than identifiers; where the packet stops, the sentence is shown as it is.
-        return hang(&first, &rest, &label::with_names(seen, &hop.detail), Tone::Dim, columns);
+        return hang(&first, &rest, &label::with_names(seen, &short_ports(&hop.detail)), Tone::Dim, columns);
     }
     let mut lines = hang(&first, &rest, &hop.detail, Tone::Strong, columns);
     for evidence in &hop.evidence {
@@ -135,4 +156,16 @@ fn hop(seen: &Seen, hop: &Hop, stops: bool, last: bool, columns: usize) -> Vec<L
         lines.extend(hang(&text, &text, &evidence.text, Tone::Code, columns));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_stands_beside_its_address() {
+        let text = "Private lets tcp 10.8.2.237 port 40000 to 104.26.12.205 port 443, out of eni-1; port 22 is another";
+        let short = "Private lets tcp 10.8.2.237:40000 to 104.26.12.205:443, out of eni-1; port 22 is another";
+        assert_eq!(short_ports(text), short);
+    }
 }

@@ -107,8 +107,10 @@ pub fn name_of(resource: Resource<'_>) -> &str {
 /// A sentence with names instead of identifiers, where there are names. `i-… (Web)` becomes `Web`.
 pub fn with_names(seen: &Seen, text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
+    let mut after_id = false;
     for word in text.split(' ') {
-        if words.last().is_some_and(|last| word.strip_prefix('(').and_then(|w| w.strip_suffix(')')) == Some(last)) {
+        // What stands in parentheses behind an identifier is another name of the same.
+        if std::mem::take(&mut after_id) && word.starts_with('(') && word.ends_with(')') {
             continue;
         }
         let id = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -122,6 +124,7 @@ pub fn with_names(seen: &Seen, text: &str) -> String {
             }
             other => name_of(other).to_owned(),
         });
+        after_id = named.is_some() && word.ends_with(id);
         words.push(match named {
             Some(name) => word.replacen(id, &name, 1),
             None => word.to_owned(),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::InstanceId;
-use crate::plan::{Call, Output, PlanKind};
+use crate::plan::{Call, Output, Plan, PlanKind};
 use crate::saga::{Event, NodeState};
 use crate::tui::effect::{Effect, Generation};
 use crate::tui::message::RunEnd;
@@ -135,7 +135,7 @@ pub(super) fn ended(model: &mut Model, generation: Generation, end: RunEnd, effe
         } else if let Some(next) = session.next() {
             session.cursor = next;
         }
-        let said = summary(&end, session.plan.kind);
+        let said = summary(&end, &session.plan);
         session.end = Some(end);
         said
     };
@@ -147,15 +147,22 @@ pub(super) fn ended(model: &mut Model, generation: Generation, end: RunEnd, effe
     answers::refresh(model, false, effects);
 }
 
-fn summary(end: &RunEnd, kind: PlanKind) -> (Tone, String) {
-    match (end, kind) {
+fn summary(end: &RunEnd, plan: &Plan) -> (Tone, String) {
+    let title = |id: &str| plan.steps.iter().find(|step| step.id.as_str() == id).map(|step| &step.title);
+    match (end, plan.kind) {
         (RunEnd::Finished, PlanKind::Provision) => (Tone::Ok, "Provisioned: every step is done.".to_owned()),
         (RunEnd::Finished, PlanKind::Teardown) => (Tone::Ok, "Torn down: every step is done.".to_owned()),
         (RunEnd::Paused, _) => (Tone::Ok, "Done as far as asked; steps remain.".to_owned()),
         (RunEnd::Stopped, _) => (Tone::Warn, "Stopped. Running again goes on from here.".to_owned()),
         (RunEnd::Failed(failures), _) => (
             Tone::Bad,
-            failures.first().map_or_else(|| "A step failed.".to_owned(), |(_, failure)| failure.to_string()),
+            failures.first().map_or_else(
+                || "A step failed.".to_owned(),
+                |(id, failure)| match title(id) {
+                    Some(title) => format!("Failed: {title}: {}", failure.reason),
+                    None => failure.to_string(),
+                },
+            ),
         ),
         (RunEnd::Undone, _) => (Tone::Ok, "Taken back: nothing of this run is left.".to_owned()),
         (RunEnd::PartlyUndone { .. }, _) => (Tone::Ok, "The step is taken back.".to_owned()),
