@@ -31,6 +31,10 @@ pub trait Trial: Sized + Send + Sync {
     fn action(&self) -> Self::Action;
     fn nodes(&self) -> Vec<TrialNode<Self>>;
     fn snapshot(&self) -> impl Future<Output = Self::Snapshot> + Send;
+    /// Takes away what the plan made, without its journal: by looking at the world. The reason why it could not.
+    fn remove(&self) -> impl Future<Output = Result<(), String>> {
+        std::future::ready(Err("this trial knows its journal only".to_owned()))
+    }
 }
 
 /// A node of a trial's plan.
@@ -43,6 +47,8 @@ pub enum Disproof {
     Ending { case: String, outcome: String, wanted: &'static str },
     #[error("{case}: the world differs\n  is     {is}\n  wanted {wanted}")]
     World { case: String, is: String, wanted: String },
+    #[error("{case}: nothing could take it away: {reason}")]
+    Removal { case: String, reason: String },
     #[error("{case}: the point was never reached")]
     NotReached { case: String },
     #[error("{case}")]
@@ -365,16 +371,36 @@ async fn finished_after_kill<T: Trial>(id: String, point: Point, after: Rc<T::Sn
     let case = format!("killed at {point:?} of step '{id}'");
     let trial = T::fresh().await;
     let log = MemoryLog::default();
-    let (mut saga, reached) = sabotaged(&trial, &log, &id, (Method::Apply, point, Fate::Hang), &case)?;
-    let mut silent = |_| {};
-    tokio::select! {
-        _ = saga.run(RunMode::All, &mut silent) => return Err(Disproof::NotReached { case }),
-        () = reached.notified() => {}
-    }
-    drop(saga);
+    killed(&trial, &log, &id, point, &case).await?;
     let mut saga = resumed(&trial, &log, &case)?;
     expect(&case, saga.run(RunMode::All, &mut |_| {}).await, "finished")?;
     compare(&case, &trial, &after).await
+}
+
+/// Runs until the process dies at the point.
+async fn killed<T: Trial>(trial: &T, log: &MemoryLog, id: &str, point: Point, case: &str) -> Result<(), Disproof> {
+    let (mut saga, reached) = sabotaged(trial, log, id, (Method::Apply, point, Fate::Hang), case)?;
+    let mut silent = |_| {};
+    tokio::select! {
+        _ = saga.run(RunMode::All, &mut silent) => Err(Disproof::NotReached { case: case.to_owned() }),
+        () = reached.notified() => Ok(()),
+    }
+}
+
+/// The process is killed at each point of each node in turn and its journal is lost; what it made is taken away all the
+/// same, and the world is as it was.
+pub async fn removed_after_every_kill<T: Trial + 'static>() -> Result<usize, Disproof> {
+    let (ids, before, _) = Box::pin(reference::<T>()).await?;
+    let before = Rc::new(before);
+    each(at_every_point(ids), |(id, point)| Box::pin(removed_after_kill::<T>(id, point, before.clone()))).await
+}
+
+async fn removed_after_kill<T: Trial>(id: String, point: Point, before: Rc<T::Snapshot>) -> Result<(), Disproof> {
+    let case = format!("killed at {point:?} of step '{id}', then taken away");
+    let trial = T::fresh().await;
+    killed(&trial, &MemoryLog::default(), &id, point, &case).await?;
+    trial.remove().await.map_err(|reason| Disproof::Removal { case: case.clone(), reason })?;
+    compare(&case, &trial, &before).await
 }
 
 /// The process is killed at each point of each node in turn, while applying and while undoing; the next process undoes

@@ -132,6 +132,25 @@ impl<C: Case> Trial for OnSandbox<C> {
         ops::nodes(&self.plan)
     }
 
+    /// As `natdeck destroy` does: looks until nothing more is seen.
+    async fn remove(&self) -> Result<(), String> {
+        for _ in 0..4 {
+            tokio::time::sleep(self.session.lag()).await;
+            let network = ops::observe(&self.session, None, None).await;
+            let plan = ops::plan_teardown("natdeck", &network).map_err(|error| error.to_string())?;
+            if plan.is_empty() {
+                return Ok(());
+            }
+            let state = tempfile::tempdir().unwrap();
+            let mut change = ops::Change::begin(&self.session, state.path(), &plan).unwrap();
+            match change.run(RunMode::All, &mut |_| {}).await.unwrap() {
+                ops::Ended::Finished => {}
+                ended => return Err(format!("{ended:?}")),
+            }
+        }
+        Err("it keeps coming back".to_owned())
+    }
+
     async fn snapshot(&self) -> Vec<String> {
         self.sandbox.with_world(|world| lines(world)).unwrap()
     }
@@ -168,6 +187,9 @@ proofs! {
     each_step_of_a_teardown_failing_in_turn_the_same_run_again_leaves_nothing:
         finished_after_every_failure, RemoveTwo, 80;
     killed_while_applying_or_undoing_the_draft_is_as_it_was_after_an_undo: clean_after_every_kill, DraftTwo, 40;
+    killed_at_every_step_a_teardown_finds_all_that_was_made: removed_after_every_kill, BuildTwo, 120;
+    killed_at_every_step_a_teardown_finds_all_that_was_made_in_the_draft: removed_after_every_kill, DraftTwo, 20;
+    killed_at_every_step_while_describes_are_late_a_teardown_finds_all: removed_after_every_kill, DraftLate, 20;
     no_step_done_twice_makes_anything_twice: same_after_every_repetition, BuildTwo, 60;
     provisioning_survives_a_kill_at_every_step_while_describes_are_late: finished_after_every_kill, BuildLate, 120;
     teardown_survives_a_kill_at_every_step_while_describes_are_late: finished_after_every_kill, RemoveLate, 80;

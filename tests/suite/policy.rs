@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_ec2::types::{IpPermission, PrefixListId};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -68,7 +69,7 @@ async fn remove(session: &Session, spec: &Spec) -> Plan {
 async fn whole_job(log: &CallLog, scenario: Scenario, spec: Spec) {
     let sandbox = sandbox(scenario);
     if scenario == Scenario::Draft {
-        lead_to_a_nat_gateway(&sandbox).await;
+        live_before(&sandbox).await;
     }
     if let Some(name) = &spec.key_name {
         somebody_else(&sandbox).create_key_pair().key_name(name).send().await.unwrap();
@@ -115,16 +116,17 @@ fn somebody_else(sandbox: &Sandbox) -> aws_sdk_ec2::Client {
     aws_sdk_ec2::Client::from_conf(config)
 }
 
-/// What others did before: the private subnet's default route leads to a NAT gateway.
-async fn lead_to_a_nat_gateway(sandbox: &Sandbox) {
+/// What others did before: the private subnet's default route leads to a NAT gateway, and a group lets a prefix list in.
+async fn live_before(sandbox: &Sandbox) {
     let ec2 = somebody_else(sandbox);
-    let (subnet, table) = sandbox
+    let (subnet, table, group) = sandbox
         .with_world(|world| {
             let network = &world.network;
             let named = |tags: &Tags, part: &str| tags.name().is_some_and(|name| name.contains(part));
             let subnet = network.subnets.shown().values().find(|subnet| named(&subnet.tags, "public")).unwrap();
             let table = network.route_tables.shown().values().find(|table| named(&table.tags, "private")).unwrap();
-            (subnet.subnet_id.clone(), table.route_table_id.clone())
+            let group = network.security_groups.shown().values().find(|group| group.vpc_id == subnet.vpc_id).unwrap();
+            (subnet.subnet_id.clone(), table.route_table_id.clone(), group.group_id.clone())
         })
         .unwrap();
     let address = ec2.allocate_address().send().await.unwrap().allocation_id.unwrap();
@@ -132,6 +134,11 @@ async fn lead_to_a_nat_gateway(sandbox: &Sandbox) {
     let gateway = request.send().await.unwrap().nat_gateway.unwrap().nat_gateway_id.unwrap();
     let route = ec2.create_route().route_table_id(table.as_str()).destination_cidr_block("0.0.0.0/0");
     route.nat_gateway_id(gateway).send().await.unwrap();
+    let lists = ec2.describe_managed_prefix_lists().send().await.unwrap().prefix_lists.unwrap();
+    let list = PrefixListId::builder().prefix_list_id(lists[0].prefix_list_id().unwrap()).build();
+    let rule = IpPermission::builder().ip_protocol("-1").prefix_list_ids(list).build();
+    let request = ec2.authorize_security_group_ingress().group_id(group.as_str()).ip_permissions(rule);
+    request.send().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -222,7 +229,7 @@ async fn read_only_no_step_whatever_it_is_sends_anything_that_changes() {
     for (scenario, spec) in [(Scenario::Empty, two), (Scenario::Draft, Spec::default())] {
         let sandbox = sandbox(scenario);
         if scenario == Scenario::Draft {
-            lead_to_a_nat_gateway(&sandbox).await;
+            live_before(&sandbox).await;
         }
         let free = session(sandbox.http_client(), &CallLog::new(), false).await;
         let (provision, outputs) = Box::pin(build(&free, &spec)).await;
