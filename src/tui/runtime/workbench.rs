@@ -103,7 +103,11 @@ impl Workbench {
             let denied =
                 ops::preflight(session, plan).await.map_err(|error| Failure::new(what.clone(), error.to_string()))?;
             if let Some(first) = denied.first() {
-                let reason = format!("AWS would refuse {} steps, the first is '{}'", denied.len(), first.title);
+                let more = match denied.len() {
+                    1 => String::new(),
+                    count => format!(" and {} more", count - 1),
+                };
+                let reason = format!("nothing was begun, because AWS would refuse '{}'{more}", first.title);
                 let next_move = format!("ask for {}; natdeck iam-policy prints all that natdeck needs", first.action);
                 return Err(Failure::new(what, reason).with_next_move(next_move));
             }
