@@ -274,6 +274,73 @@ fn one_step_at_a_time_and_back_again_leaves_the_draft() {
 }
 
 #[test]
+fn quitting_while_a_step_runs_asks_first_and_the_run_goes_on_later() {
+    let home = Home::new();
+    let mut console = Console::start(&home, 120, 40, &["--sandbox", "--sandbox-fault", "latency=500ms"]);
+    console.see("Private-Instance-1");
+    console.keys("p");
+    console.see("18 of 28 done");
+    console.keys("a");
+    console.see("Run these steps?");
+    console.keys("y");
+    // Past the preflight: something is made.
+    console.see_that("the first step is done", |text| text.contains("running") && !text.contains("18 of 28 done"));
+    console.keys("q");
+    console.see("stop after this step");
+    console.keys("y");
+    assert_eq!(console.ended(), 0);
+    console.restored();
+    let mut console = Console::start(&home, 120, 40, &["--sandbox"]);
+    console.see("Private-Instance-1");
+    console.keys("p");
+    console.see("An earlier run began this");
+    console.keys("a");
+    console.see("Run these steps?");
+    console.keys("y");
+    console.see("✓ finished");
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
+    let check = home.json(0, &["--sandbox", "check", "--output", "json"]);
+    assert_eq!(check["ok"], true, "{check}");
+}
+
+#[test]
+fn what_aws_would_refuse_is_said_before_anything_is_made() {
+    let home = Home::new();
+    let deny = ["--sandbox", "--sandbox-fault", "deny=ec2:RunInstances"];
+    let mut console = Console::start(&home, 120, 40, &deny);
+    console.see("Private-Instance-1");
+    console.keys("p");
+    console.see("18 of 28 done");
+    console.keys("a");
+    console.see("Run these steps?");
+    console.keys("y");
+    console.see("ask for ec2:RunInstances");
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
+    assert_eq!(tagged_in(&home), []);
+}
+
+#[test]
+fn a_step_that_fails_says_why_and_what_to_do_now() {
+    let home = Home::new();
+    home.expect(0, &["--sandbox", "tree"]);
+    // Not an EC2 call, so that no dry run tells of it beforehand.
+    let deny = ["--sandbox", "--sandbox-fault", "deny=ssm:SendCommand"];
+    let mut console = Console::start(&home, 160, 50, &deny);
+    console.see("Private-Instance-1");
+    console.keys("p");
+    console.see("18 of 28 done");
+    console.keys("a");
+    console.see("Run these steps?");
+    console.keys("y");
+    console.see("✗ failed");
+    console.see("Enter runs it again; u takes the last step back; ctrl-d plans the teardown");
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
+}
+
+#[test]
 fn the_way_out_is_followed_through_the_nat_host_without_being_asked() {
     let home = Home::new();
     home.expect(0, &["--sandbox", "apply", "--yes"]);
