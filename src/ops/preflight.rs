@@ -32,7 +32,7 @@ pub async fn preflight(session: &Session, plan: &Plan) -> Result<Vec<Denied>, aw
     let mut outputs: Outputs = plan.to_do().map(|step| (step.id.as_str().to_owned(), stand_in(&step.call))).collect();
     outputs.extend(plan.outputs());
     let ask = async |step: &Step| match Box::pin(aws::dry_run(session, step, &outputs)).await {
-        Ok(DryRun::Denied { action, .. }) => Ok(Some(Denied { title: step.title.clone(), action: action.to_owned() })),
+        Ok(DryRun::Denied { action, .. }) => Ok(Some(Denied { title: step.title.clone(), action })),
         // Whatever else AWS says of a world in which the earlier steps have not happened is no verdict on permissions.
         Err(error) if error.is_fatal() => Err(error),
         Ok(_) | Err(_) => Ok(None),

@@ -39,15 +39,15 @@ pub struct Delays {
 impl Default for Delays {
     fn default() -> Self {
         Self {
-            run: Duration::from_millis(300),
-            stop: Duration::from_millis(300),
-            terminate: Duration::from_millis(300),
+            run: Duration::from_millis(150),
+            stop: Duration::from_millis(200),
+            terminate: Duration::from_millis(200),
             forget: Duration::from_secs(60),
-            status_checks: Duration::from_millis(400),
-            agent_online: Duration::from_millis(250),
-            attach: Duration::from_millis(100),
-            detach: Duration::from_millis(100),
-            endpoint_create: Duration::from_millis(400),
+            status_checks: Duration::from_millis(300),
+            agent_online: Duration::from_millis(150),
+            attach: Duration::from_millis(60),
+            detach: Duration::from_millis(60),
+            endpoint_create: Duration::from_millis(250),
             endpoint_delete: Duration::from_millis(250),
             nat_gateway_create: Duration::from_millis(400),
             nat_gateway_delete: Duration::from_millis(250),

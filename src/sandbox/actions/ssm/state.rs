@@ -28,7 +28,7 @@ pub struct Ssm {
 
 impl Default for Ssm {
     fn default() -> Self {
-        Self { agents: BTreeMap::new(), commands: BTreeMap::new(), touched_at: None, settled: false, time_scale: 0.05 }
+        Self { agents: BTreeMap::new(), commands: BTreeMap::new(), touched_at: None, settled: false, time_scale: 0.02 }
     }
 }
 
