@@ -2,7 +2,12 @@
 
 // The SDK's futures, nested in the saga's, nested in the proofs', are deeper than the default of 128.
 #![recursion_limit = "256"]
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what cannot be set up has failed the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what cannot be set up has failed the test"
+)]
 
 mod architecture;
 mod bad_input;
