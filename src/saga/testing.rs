@@ -24,6 +24,9 @@ pub trait Trial: Sized + Send + Sync {
     type Action: Action;
     /// What two worlds are compared by. Identifiers and times that differ from run to run must be left out.
     type Snapshot: PartialEq + Debug + Send;
+    /// How many worlds are tried at once, on one thread. Many only where most of the time is spent waiting: they keep
+    /// each other from their deadlines otherwise.
+    const AT_ONCE: usize = 4;
 
     /// A world as it is before the plan.
     fn fresh() -> impl Future<Output = Self> + Send;
@@ -197,9 +200,6 @@ impl<A: Action> Action for Sabotage<A> {
     }
 }
 
-/// How many worlds are tried at once: in most of them something is being waited for.
-const AT_ONCE: usize = 24;
-
 /// The name of the sagas here.
 const NAME: &str = "trial";
 
@@ -286,13 +286,13 @@ async fn reference<T: Trial>() -> Result<(Vec<String>, T::Snapshot, T::Snapshot)
 }
 
 /// Runs every case, many at once, each in a world of its own. Stops at the first that does not hold.
-async fn each<C>(
+async fn each<T: Trial, C>(
     cases: impl IntoIterator<Item = C>,
     prove: impl Fn(C) -> LocalBoxFuture<'static, Result<(), Disproof>>,
 ) -> Result<usize, Disproof> {
     let cases: Vec<C> = cases.into_iter().collect();
     let count = cases.len();
-    stream::iter(cases).map(prove).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    stream::iter(cases).map(prove).buffer_unordered(T::AT_ONCE).try_collect::<Vec<()>>().await?;
     Ok(count)
 }
 
@@ -305,7 +305,7 @@ fn at_every_point(ids: Vec<String>) -> impl Iterator<Item = (String, Point)> {
 pub async fn clean_after_every_failure<T: Trial + 'static>() -> Result<usize, Disproof> {
     let (ids, before, _) = Box::pin(reference::<T>()).await?;
     let before = Rc::new(before);
-    each(at_every_point(ids), |(id, point)| Box::pin(clean_after_failure::<T>(id, point, before.clone()))).await
+    each::<T, _>(at_every_point(ids), |(id, point)| Box::pin(clean_after_failure::<T>(id, point, before.clone()))).await
 }
 
 async fn clean_after_failure<T: Trial>(id: String, point: Point, before: Rc<T::Snapshot>) -> Result<(), Disproof> {
@@ -322,7 +322,8 @@ async fn clean_after_failure<T: Trial>(id: String, point: Point, before: Rc<T::S
 pub async fn finished_after_every_failure<T: Trial + 'static>() -> Result<usize, Disproof> {
     let (ids, _, after) = Box::pin(reference::<T>()).await?;
     let after = Rc::new(after);
-    each(at_every_point(ids), |(id, point)| Box::pin(finished_after_failure::<T>(id, point, after.clone()))).await
+    each::<T, _>(at_every_point(ids), |(id, point)| Box::pin(finished_after_failure::<T>(id, point, after.clone())))
+        .await
 }
 
 async fn finished_after_failure<T: Trial>(id: String, point: Point, after: Rc<T::Snapshot>) -> Result<(), Disproof> {
@@ -341,7 +342,7 @@ pub async fn same_after_every_repetition<T: Trial + 'static>() -> Result<usize, 
     let (ids, before, after) = Box::pin(reference::<T>()).await?;
     let (before, after) = (Rc::new(before), Rc::new(after));
     let cases = ids.into_iter().flat_map(|id| [(id.clone(), Method::Apply), (id, Method::Undo)]);
-    each(cases, |(id, method)| {
+    each::<T, _>(cases, |(id, method)| {
         let wanted = if method == Method::Apply { after.clone() } else { before.clone() };
         Box::pin(same_after_repetition::<T>(id, method, wanted))
     })
@@ -364,7 +365,7 @@ async fn same_after_repetition<T: Trial>(id: String, method: Method, wanted: Rc<
 pub async fn finished_after_every_kill<T: Trial + 'static>() -> Result<usize, Disproof> {
     let (ids, _, after) = Box::pin(reference::<T>()).await?;
     let after = Rc::new(after);
-    each(at_every_point(ids), |(id, point)| Box::pin(finished_after_kill::<T>(id, point, after.clone()))).await
+    each::<T, _>(at_every_point(ids), |(id, point)| Box::pin(finished_after_kill::<T>(id, point, after.clone()))).await
 }
 
 async fn finished_after_kill<T: Trial>(id: String, point: Point, after: Rc<T::Snapshot>) -> Result<(), Disproof> {
@@ -392,7 +393,7 @@ async fn killed<T: Trial>(trial: &T, log: &MemoryLog, id: &str, point: Point, ca
 pub async fn removed_after_every_kill<T: Trial + 'static>() -> Result<usize, Disproof> {
     let (ids, before, _) = Box::pin(reference::<T>()).await?;
     let before = Rc::new(before);
-    each(at_every_point(ids), |(id, point)| Box::pin(removed_after_kill::<T>(id, point, before.clone()))).await
+    each::<T, _>(at_every_point(ids), |(id, point)| Box::pin(removed_after_kill::<T>(id, point, before.clone()))).await
 }
 
 async fn removed_after_kill<T: Trial>(id: String, point: Point, before: Rc<T::Snapshot>) -> Result<(), Disproof> {
@@ -410,7 +411,7 @@ pub async fn clean_after_every_kill<T: Trial + 'static>() -> Result<usize, Dispr
     let before = Rc::new(before);
     let cases = at_every_point(ids)
         .flat_map(|(id, point)| [Method::Apply, Method::Undo].map(|method| (id.clone(), method, point)));
-    each(cases, |(id, method, point)| Box::pin(clean_after_kill::<T>(id, method, point, before.clone()))).await
+    each::<T, _>(cases, |(id, method, point)| Box::pin(clean_after_kill::<T>(id, method, point, before.clone()))).await
 }
 
 async fn clean_after_kill<T: Trial>(

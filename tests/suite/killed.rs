@@ -98,6 +98,7 @@ async fn beginning<C: Case>() -> World {
 impl<C: Case> Trial for OnSandbox<C> {
     type Action = AwsAction;
     type Snapshot = Vec<String>;
+    const AT_ONCE: usize = if C::CONSISTENCY.is_zero() { 4 } else { 24 };
 
     async fn fresh() -> Self {
         let world = match C::world().get() {
