@@ -55,8 +55,9 @@ pub async fn apply(context: &Context, arguments: &ApplyArguments) -> eyre::Resul
     refuse_read_only(context)?;
     let session = context.connect().await?;
     let terminal = &context.terminal;
-    let interrupted = ops::is_unfinished(&context.state_dir, &spec.name)?;
-    if let Some(change) = Change::resume(&session, &context.state_dir, &spec.name, PlanKind::Provision)? {
+    let journals = context.journals(&session).await?;
+    let interrupted = ops::is_unfinished(&journals, &spec.name)?;
+    if let Some(change) = Change::resume(&session, &journals, &spec.name, PlanKind::Provision)? {
         let (done, all) = progress_of(&change);
         terminal
             .say(&format!("going on with the unfinished run of stack {}: {done} of {all} steps are done", spec.name));
@@ -88,7 +89,7 @@ pub async fn apply(context: &Context, arguments: &ApplyArguments) -> eyre::Resul
             return Ok(Answer::No);
         }
     }
-    let change = Change::begin(&session, &context.state_dir, &plan)?;
+    let change = Change::begin(&session, &journals, &plan)?;
     if let RunResult::Ended(answer) = carry_out(context, change, Origin::New, arguments.undo_on_failure).await? {
         return Ok(answer);
     }
@@ -104,8 +105,9 @@ pub async fn destroy(context: &Context, arguments: &DestroyArguments) -> eyre::R
     let session = context.connect().await?;
     let terminal = &context.terminal;
     let stack = stack_of(context);
-    let interrupted = ops::is_unfinished(&context.state_dir, stack)?;
-    let unfinished = Change::resume(&session, &context.state_dir, stack, PlanKind::Teardown)?;
+    let journals = context.journals(&session).await?;
+    let interrupted = ops::is_unfinished(&journals, stack)?;
+    let unfinished = Change::resume(&session, &journals, stack, PlanKind::Teardown)?;
     let network = if interrupted { look_late(&session).await } else { look(&session).await };
     let mut plan = ops::plan_teardown(stack, &network)?;
     if unfinished.is_none() && plan.is_empty() {
@@ -135,7 +137,7 @@ pub async fn destroy(context: &Context, arguments: &DestroyArguments) -> eyre::R
             bail!("{} steps of the teardown keep coming back; natdeck plan --destroy lists them", plan.to_do().count());
         }
         preflight(context, &session, &plan).await?;
-        let change = Change::begin(&session, &context.state_dir, &plan)?;
+        let change = Change::begin(&session, &journals, &plan)?;
         if let RunResult::Ended(answer) = carry_out(context, change, Origin::New, false).await? {
             return Ok(answer);
         }

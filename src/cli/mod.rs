@@ -20,6 +20,7 @@ pub use spec::read as read_spec;
 pub use terminal::{Terminal, error_line};
 
 use crate::aws::{CallLog, Session, Target};
+use crate::ops;
 
 /// The end of a command that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub const FAILED: u8 = 2;
 pub struct Context {
     pub global: Global,
     pub target: Target,
-    /// Where journals are kept.
+    /// Below it journals are kept.
     pub state_dir: PathBuf,
     pub terminal: Terminal,
     pub log: CallLog,
@@ -57,6 +58,11 @@ pub struct Context {
 impl Context {
     async fn connect(&self) -> eyre::Result<Session> {
         Ok(Session::connect(self.target.clone(), self.log.clone()).await?)
+    }
+
+    /// Where the journals of the account and region that `session` speaks to are.
+    async fn journals(&self, session: &Session) -> eyre::Result<PathBuf> {
+        Ok(ops::journal_dir(&self.state_dir, &session.caller_identity().await?))
     }
 }
 

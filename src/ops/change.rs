@@ -1,10 +1,11 @@
 //! A plan being carried out: locked, journalled, resumable.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::action::{AwsAction, StepError};
 use crate::aws::Session;
+use crate::model::Identity;
 use crate::plan::{Output, Plan, PlanKind, Step};
 use crate::saga::{Action, Event, Lock, Node, NodeState, Outcome, RunMode, Saga, SagaError, Stop, Store, StoreError};
 
@@ -26,6 +27,15 @@ pub struct Change<A: Action<Step = Step, Output = Output> = AwsAction> {
     _lock: Lock,
 }
 
+/// Where the journals of one world, account and region are, below `state_dir`: a stack of the same name elsewhere is
+/// another stack.
+pub fn journal_dir(state_dir: &Path, identity: &Identity) -> PathBuf {
+    let world = identity.world.to_string();
+    let world: String = world.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let account = identity.account_id.as_deref().unwrap_or("no-account");
+    state_dir.join(world).join(format!("{account}-{}", identity.region))
+}
+
 /// The plan as the engine sees it. What is done already is given, and never taken back.
 pub fn nodes(plan: &Plan) -> Vec<Node<Step, Output>> {
     plan.steps
@@ -41,8 +51,8 @@ pub fn nodes(plan: &Plan) -> Vec<Node<Step, Output>> {
 
 /// Whether a change of this stack was begun and neither ended nor given up: what it did last may not be visible yet.
 /// Fails when another process holds the stack.
-pub fn is_unfinished(state_dir: &Path, stack: &str) -> Result<bool, ChangeError> {
-    let lock = Store::new(state_dir).lock(stack)?;
+pub fn is_unfinished(journals: &Path, stack: &str) -> Result<bool, ChangeError> {
+    let lock = Store::new(journals).lock(stack)?;
     for kind in [PlanKind::Provision, PlanKind::Teardown] {
         if lock.journal::<Step, Output>(kind.as_str())?.is_begun() {
             return Ok(true);
@@ -57,23 +67,23 @@ impl Change<AwsAction> {
     /// An unfinished change of the other kind is given up: what it made carries its tags and is found again.
     pub fn resume(
         session: &Session,
-        state_dir: &Path,
+        journals: &Path,
         stack: &str,
         kind: PlanKind,
     ) -> Result<Option<Self>, ChangeError> {
-        Self::resume_with(AwsAction::new(session.clone()), state_dir, stack, kind)
+        Self::resume_with(AwsAction::new(session.clone()), journals, stack, kind)
     }
 
     /// Begins `plan`. Fails when another process holds the stack, or when an unfinished change should be resumed.
-    pub fn begin(session: &Session, state_dir: &Path, plan: &Plan) -> Result<Self, ChangeError> {
-        Self::begin_with(AwsAction::new(session.clone()), state_dir, plan)
+    pub fn begin(session: &Session, journals: &Path, plan: &Plan) -> Result<Self, ChangeError> {
+        Self::begin_with(AwsAction::new(session.clone()), journals, plan)
     }
 }
 
 impl<A: Action<Step = Step, Output = Output>> Change<A> {
     /// As [`Change::resume`], with an action of one's own.
-    pub fn resume_with(action: A, state_dir: &Path, stack: &str, kind: PlanKind) -> Result<Option<Self>, ChangeError> {
-        let lock = Store::new(state_dir).lock(stack)?;
+    pub fn resume_with(action: A, journals: &Path, stack: &str, kind: PlanKind) -> Result<Option<Self>, ChangeError> {
+        let lock = Store::new(journals).lock(stack)?;
         let action = Arc::new(action);
         let other = match kind {
             PlanKind::Provision => PlanKind::Teardown,
@@ -92,8 +102,8 @@ impl<A: Action<Step = Step, Output = Output>> Change<A> {
     }
 
     /// As [`Change::begin`], with an action of one's own.
-    pub fn begin_with(action: A, state_dir: &Path, plan: &Plan) -> Result<Self, ChangeError> {
-        let lock = Store::new(state_dir).lock(&plan.stack)?;
+    pub fn begin_with(action: A, journals: &Path, plan: &Plan) -> Result<Self, ChangeError> {
+        let lock = Store::new(journals).lock(&plan.stack)?;
         let journal = lock.journal(plan.kind.as_str())?;
         let name = format!("{}-{}", plan.stack, plan.kind.as_str());
         let saga = Saga::new(&name, nodes(plan), Arc::new(action), journal)?;

@@ -11,7 +11,7 @@ mod plan;
 mod preflight;
 
 pub use action::{AwsAction, StepError};
-pub use change::{Change, ChangeError, Ended, is_unfinished, nodes};
+pub use change::{Change, ChangeError, Ended, is_unfinished, journal_dir, nodes};
 pub use check::{CheckReport, ChooseError, Chosen, FIRST, OUTSIDE, Overall, check, choose};
 pub use host_facts::gather as gather_host_facts;
 pub use observe::observe;

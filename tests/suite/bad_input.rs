@@ -3,7 +3,14 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use natdeck::aws::{CallLog, Session, Target};
+use natdeck::model::{Identity, World};
+use natdeck::ops;
+use natdeck::plan::{PlanKind, Spec};
+use natdeck::sandbox::{Options, Sandbox};
 
 use super::support::{Home, Ran};
 
@@ -161,7 +168,7 @@ fn a_damaged_journal_is_kept() {
     let home = Home::new();
     let file = home.path().join("world.json");
     let state = ["--sandbox", "--sandbox-state", file.to_str().unwrap()];
-    let journals = home.path().join("world.json.journals");
+    let journals = home.path().join("world.json.journals/sandbox/123456789012-eu-central-1");
     fs::create_dir_all(&journals).unwrap();
     let journal = journals.join("natdeck-provision.jsonl");
     fs::write(&journal, "{\"record\":\"nonsense\"}\n{}\n").unwrap();
@@ -173,23 +180,47 @@ fn a_damaged_journal_is_kept() {
 #[test]
 fn two_natdecks_on_one_sandbox() {
     let home = Home::new();
-    home.expect(0, &["--sandbox", "tree"]);
-    let mut first = home
-        .command(&["--sandbox", "--sandbox-fault", "latency=2s", "tree"])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let pid = first.id().to_string();
-    let started = Instant::now();
-    let refused = loop {
-        let ran = home.run(&["--sandbox", "tree"]);
-        if ran.code != 0 || started.elapsed() > Duration::from_secs(10) {
-            break ran;
-        }
+    let file = home.path().join("world.json");
+    let arguments = ["--sandbox", "--sandbox-state", file.to_str().unwrap(), "tree"];
+    let first = Sandbox::open(Options { state_file: Some(file.clone()), ..Options::default() }).unwrap();
+    one_line(&home.run(&arguments), &["world.json", "in use by process", &std::process::id().to_string()]);
+    drop(first);
+    home.expect(0, &arguments);
+}
+
+#[tokio::test]
+async fn two_natdecks_on_one_stack() {
+    let home = Home::new();
+    let sandbox = Sandbox::open(Options::default()).unwrap();
+    let target = Target { sandbox: Some(sandbox.http_client()), ..Target::default() };
+    let session = Session::connect(target, CallLog::new()).await.unwrap();
+    let journals = ops::journal_dir(home.path(), &session.caller_identity().await.unwrap());
+    let network = ops::observe(&session, None, None).await;
+    let plan = ops::plan_provision(&session, &Spec::default(), &network).await.unwrap();
+    let first = ops::Change::begin(&session, &journals, &plan).unwrap();
+    let Err(second) = ops::Change::begin(&session, &journals, &plan) else { panic!("both hold the stack") };
+    let holder = format!("process {}", std::process::id());
+    assert!(second.to_string().contains("'natdeck' is in use by") && second.to_string().contains(&holder), "{second}");
+    drop(first);
+    assert!(ops::Change::resume(&session, &journals, "natdeck", PlanKind::Provision).unwrap().is_some(), "it is free");
+}
+
+#[test]
+fn a_stack_of_the_same_name_elsewhere_is_another_stack() {
+    let identity = |world, region: &str| Identity {
+        world,
+        region: region.to_owned(),
+        profile: None,
+        account_id: Some("123456789012".to_owned()),
+        caller_arn: None,
+        read_only: false,
     };
-    first.wait().unwrap();
-    one_line(&refused, &["in use", &pid]);
+    let base = Path::new("/state");
+    let here = ops::journal_dir(base, &identity(World::Aws, "eu-central-1"));
+    assert_eq!(here, Path::new("/state/aws/123456789012-eu-central-1"));
+    assert_ne!(here, ops::journal_dir(base, &identity(World::Aws, "us-east-1")));
+    let endpoint = ops::journal_dir(base, &identity(World::Endpoint("http://127.0.0.1:5000/../x".to_owned()), "r"));
+    assert_eq!(endpoint, Path::new("/state/http---127.0.0.1-5000-..-x/123456789012-r"), "no way out of the directory");
 }
 
 #[test]

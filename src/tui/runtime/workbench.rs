@@ -21,7 +21,7 @@ use crate::saga::{Event, NodeState, RunMode, Stop};
 pub struct Workbench {
     target: Target,
     log: CallLog,
-    /// Where journals are kept.
+    /// Below it journals are kept.
     state_dir: PathBuf,
     spec: Spec,
     session: OnceCell<Session>,
@@ -55,6 +55,11 @@ impl Workbench {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Where the journals of this account and region are.
+    async fn journals(&self, session: &Session) -> Result<PathBuf, Error> {
+        Ok(ops::journal_dir(&self.state_dir, &session.caller_identity().await?))
+    }
+
     async fn prepare(&self, kind: PlanKind, stack: &str) -> Result<Prepared, Failure> {
         let what = match kind {
             PlanKind::Provision => format!("plan stack '{stack}'"),
@@ -69,7 +74,8 @@ impl Workbench {
         }
         // Read-only changes nothing, and so has nothing to go on with.
         if !self.target.read_only {
-            let resumed = Change::resume(session, &self.state_dir, stack, kind).map_err(|error| failed(&error))?;
+            let journals = self.journals(session).await.map_err(|error| failed(&error))?;
+            let resumed = Change::resume(session, &journals, stack, kind).map_err(|error| failed(&error))?;
             match resumed {
                 // A process that ended after its last step: what exists now is what counts.
                 Some(over) if is_over(&over) => over.close().map_err(|error| failed(&error))?,
@@ -111,7 +117,9 @@ impl Workbench {
                 let next_move = format!("ask for {}; natdeck iam-policy prints all that natdeck needs", first.action);
                 return Err(Failure::new(what, reason).with_next_move(next_move));
             }
-            let begun = Change::begin(session, &self.state_dir, plan);
+            let journals =
+                self.journals(session).await.map_err(|error| Failure::new(what.clone(), error.to_string()))?;
+            let begun = Change::begin(session, &journals, plan);
             *change = Some(begun.map_err(|error: ChangeError| Failure::new(what, chain(&error)))?);
         }
         let stop = change.as_ref().map(Change::stop);
