@@ -73,8 +73,10 @@ impl Workbench {
             earlier.close().map_err(|error| failed(&error))?;
         }
         // Read-only changes nothing, and so has nothing to go on with.
+        let mut interrupted = false;
         if !self.target.read_only {
             let journals = self.journals(session).await.map_err(|error| failed(&error))?;
+            interrupted = ops::is_unfinished(&journals, stack).map_err(|error| failed(&error))?;
             let resumed = Change::resume(session, &journals, stack, kind).map_err(|error| failed(&error))?;
             match resumed {
                 // A process that ended after its last step: what exists now is what counts.
@@ -88,6 +90,10 @@ impl Workbench {
             }
         }
         drop(change);
+        if interrupted {
+            // What that run did last may not be visible yet.
+            tokio::time::sleep(session.lag()).await;
+        }
         let network = ops::observe(session, None, None).await;
         let plan = match kind {
             PlanKind::Provision => {
