@@ -207,7 +207,7 @@ fn an_agent_whose_endpoint_is_closed_is_lost_after_a_while_and_comes_back() {
     assert_eq!(ping(&mut world, &id).as_deref(), Some("ConnectionLost"));
     assert!(matches!(obstacle(&world, &InstanceId::new(id.as_str())), Some(Obstacle::NoPath { .. })));
 
-    // A command is taken, and not delivered in time: 30 seconds, which pass in one and a half.
+    // A command is taken, and not delivered in time: 30 seconds, which pass in 0.6.
     let body = json!({
         "DocumentName": "AWS-RunShellScript",
         "InstanceIds": [id],
@@ -216,9 +216,9 @@ fn an_agent_whose_endpoint_is_closed_is_lost_after_a_while_and_comes_back() {
     });
     let command = call(&mut world, "SendCommand", body).unwrap();
     let command = command["Command"]["CommandId"].as_str().unwrap().to_owned();
-    later(&mut world, 1000);
+    later(&mut world, 400);
     assert_eq!(result(&mut world, &command, &id)["Status"], "Pending");
-    later(&mut world, 1000);
+    later(&mut world, 400);
     let answer = result(&mut world, &command, &id);
     assert_eq!((&answer["Status"], &answer["StatusDetails"]), (&json!("TimedOut"), &json!("Delivery Timed Out")));
     assert_eq!(answer["ResponseCode"], -1);
