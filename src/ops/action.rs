@@ -16,6 +16,8 @@ use crate::saga::{Action, Progress};
 const AGENT_DEADLINE: Duration = Duration::from_secs(300);
 /// How often an egress check that finds no egress is made again: a new route takes a moment to apply.
 const EGRESS_TRIES: u32 = 4;
+/// Before the second try; twice as long before each further one. In all longer than AWS's describes lag.
+const FIRST_PAUSE: Duration = Duration::from_millis(600);
 
 /// Why a step failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,7 +83,7 @@ impl AwsAction {
         nat: &InstanceId,
         progress: &Progress,
     ) -> Result<Output, StepError> {
-        let network = self.agents_online(instances.iter().chain([nat]), progress).await;
+        let mut network = self.agents_online(instances.iter().chain([nat]), progress).await;
         let mut chosen: Vec<Chosen> =
             instances.iter().map(|id| Chosen { instance_id: id.clone(), role: Role::Client }).collect();
         chosen.push(Chosen { instance_id: nat.clone(), role: Role::Nat });
@@ -96,7 +98,9 @@ impl AwsAction {
                 return Err(StepError::Egress(report));
             }
             progress.say(format!("not yet: try {} of {EGRESS_TRIES}", tries + 1));
-            tokio::time::sleep(Duration::from_millis(250 << tries)).await;
+            tokio::time::sleep(FIRST_PAUSE * (1 << (tries - 1))).await;
+            // What the route promises may only now be visible.
+            network = observe(&self.session, None, None).await;
         }
     }
 

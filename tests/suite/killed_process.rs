@@ -30,7 +30,7 @@ fn disturbed(home: &Home, arguments: &[&str], random: &mut fastrand::Rng) -> u32
     for kills in 0..KILLS {
         let mut child =
             home.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let_pass(Duration::from_millis(random.u64(60..1100)));
+        let_pass(Duration::from_millis(random.u64(40..600)));
         child.kill().expect("it can be killed");
         let output = child.wait_with_output().expect("it ends");
         // One that was killed has no exit code. One that ended first must have ended well.
