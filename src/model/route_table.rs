@@ -38,6 +38,13 @@ impl RouteTable {
     pub fn default_route(&self) -> Option<&Route> {
         self.routes.iter().find(|route| route.destination.is_ipv4_default())
     }
+
+    /// Whether a subnet with this table is public: its IPv4 default route leads straight to an internet gateway.
+    pub fn is_public(&self) -> bool {
+        self.default_route().is_some_and(|route| {
+            matches!(route.target, RouteTarget::InternetGateway(_)) && route.state == RouteState::Active
+        })
+    }
 }
 
 /// What a route table applies to.

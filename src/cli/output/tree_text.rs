@@ -104,13 +104,8 @@ fn vpc_node(tree: &mut Tree, network: &Network, vpc: &Vpc) {
 fn subnet_node(tree: &mut Tree, network: &Network, subnet: &Subnet) {
     let cidr = subnet.cidr_block.map(|c| c.to_string()).unwrap_or_default();
     let kind = match network.route_table_of(&subnet.subnet_id, &subnet.vpc_id) {
-        Ok(table) => {
-            let public = table.and_then(RouteTable::default_route).is_some_and(|route| {
-                matches!(route.target, crate::model::RouteTarget::InternetGateway(_))
-                    && route.state == RouteState::Active
-            });
-            if public { "public" } else { "private" }
-        }
+        Ok(table) if table.is_some_and(RouteTable::is_public) => "public",
+        Ok(_) => "private",
         Err(_) => "",
     };
     let name = subnet.tags.name().unwrap_or("");

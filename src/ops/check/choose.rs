@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Instance, InstanceId, InstanceState, Network, RouteState, RouteTarget, Unknown, VpcId};
+use crate::model::{Instance, InstanceId, InstanceState, Network, RouteTable, RouteTarget, Unknown, VpcId};
 use crate::reach::Role;
 
 /// An instance of a check, and the part it plays.
@@ -91,9 +91,5 @@ fn is_private(network: &Network, instance: &Instance) -> Result<bool, ChooseErro
     let (Some(subnet_id), Some(vpc_id)) = (&instance.subnet_id, &instance.vpc_id) else {
         return Ok(false);
     };
-    let table = network.route_table_of(subnet_id, vpc_id)?;
-    let route = table.and_then(crate::model::RouteTable::default_route);
-    Ok(!route.is_some_and(|route| {
-        matches!(route.target, RouteTarget::InternetGateway(_)) && route.state == RouteState::Active
-    }))
+    Ok(!network.route_table_of(subnet_id, vpc_id)?.is_some_and(RouteTable::is_public))
 }

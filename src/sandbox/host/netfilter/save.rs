@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use super::super::shell::{Interp, Run};
 use super::convert;
-use super::spec::{Spec, of_rule, protocol_number, service, words};
+use super::spec::{Spec, of_rule, protocol_number, service};
 use super::tables::{NAMES, look, open};
 use crate::model::host::{Backend, BaseChain, Chain, Family, FilterTable, Policy, Rule};
+use crate::reach::facts::split_words;
 
 pub(super) fn version(backend: Backend) -> &'static str {
     match backend {
@@ -324,7 +325,7 @@ pub(in super::super) fn restore(it: &mut Interp<'_, '_>, arguments: &[String]) -
                 None => open_table.chains.push(Chain { name: name.to_owned(), base: None, rules: Vec::new() }),
             }
         } else {
-            let mut words = words(line);
+            let mut words = split_words(line);
             let counts = words.first().and_then(|word| {
                 word.strip_prefix('[')?
                     .strip_suffix(']')?

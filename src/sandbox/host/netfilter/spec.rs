@@ -2,6 +2,8 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::reach::facts::split_words;
+
 /// One option of a match or a target, `--dport 443`, `! --syn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Opt {
@@ -441,29 +443,8 @@ fn net(value: &str, v6: bool) -> Result<IpNet, Bad> {
         .ok_or_else(|| usage(format!("invalid mask `{}' specified", mask.unwrap_or(""))))
 }
 
-/// Splits a rule's text into words, double quotes respected.
-pub(super) fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quoted = false;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            '\\' if quoted => word.get_or_insert_default().extend(chars.next()),
-            c if c.is_whitespace() && !quoted => words.extend(word.take()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 /// The parts of a rule that is already in the kernel (`-A CHAIN …`).
 pub(super) fn of_rule(text: &str, v6: bool) -> Spec {
-    let words = words(text);
+    let words = split_words(text);
     Spec::parse(words.get(2..).unwrap_or_default(), v6, |_, _| Ok(0)).unwrap_or_default()
 }
