@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use color_eyre::eyre::{self, OptionExt, WrapErr, bail};
 use natdeck::aws::{CallLog, Target};
-use natdeck::cli::arguments::{Arguments, Command, Global, SandboxCommand, ScenarioName};
+use natdeck::cli::arguments::{Arguments, Command, Global, SandboxCommand, ScenarioName, ServeArguments};
 use natdeck::cli::{self, Answer, Context, Terminal};
 use natdeck::model::{ApiCall, CallOutcome};
-use natdeck::sandbox::{self, Sandbox};
+use natdeck::sandbox::{self, Sandbox, Server};
 use natdeck::tui;
 use tracing_subscriber::EnvFilter;
 
@@ -60,6 +60,9 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
     }
     if let Some(Command::Sandbox(SandboxCommand::Reset)) = &command {
         return reset(&global, &terminal);
+    }
+    if let Some(Command::Sandbox(SandboxCommand::Serve(arguments))) = &command {
+        return serve(&global, arguments, &terminal).await;
     }
     let sandbox = if global.sandbox { Some(Sandbox::open(sandbox_options(&global)?)?) } else { None };
     if sandbox.is_none() {
@@ -196,6 +199,40 @@ fn sandbox_options(global: &Global) -> eyre::Result<sandbox::Options> {
         region: global.region.clone().unwrap_or(defaults.region),
         ..sandbox::Options::default()
     })
+}
+
+/// Answers on a socket until ctrl-c or a request to end.
+async fn serve(global: &Global, arguments: &ServeArguments, terminal: &Terminal) -> eyre::Result<Answer> {
+    let listen = arguments.listen;
+    if !listen.ip().is_loopback() && !arguments.allow_remote {
+        bail!(
+            "{listen} can be reached from other machines, and the sandbox lets in whoever asks; listen on 127.0.0.1, or \
+             say --allow-remote if that is meant"
+        );
+    }
+    let sandbox = Sandbox::open(sandbox_options(global)?)?;
+    let region = sandbox.region();
+    let server = Server::bind(sandbox, listen).await.wrap_err_with(|| format!("cannot listen on {listen}"))?;
+    let address = server.address()?;
+    if !address.ip().is_loopback() {
+        terminal.say("other machines can reach this sandbox, and any credentials open it");
+    }
+    terminal.say(&format!("the sandbox answers on http://{address} until ctrl-c; for another terminal:"));
+    // On standard output, so that `eval` and a file can take them.
+    terminal.document(&format!(
+        "export AWS_ENDPOINT_URL=http://{address}\nexport AWS_REGION={region}\nexport AWS_DEFAULT_REGION={region}\n\
+         export AWS_ACCESS_KEY_ID=sandbox\nexport AWS_SECRET_ACCESS_KEY=sandbox\n"
+    ))?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    server
+        .run(async {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        })
+        .await;
+    Ok(Answer::Yes)
 }
 
 fn reset(global: &Global, terminal: &Terminal) -> eyre::Result<Answer> {

@@ -246,8 +246,20 @@ pub struct CheckArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum SandboxCommand {
+    /// Answer the aws CLI, boto3, Terraform and other consoles on a port of this machine, until ctrl-c
+    Serve(ServeArguments),
     /// Throw the sandbox's world away and start again from a scenario
     Reset,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4566")]
+    pub listen: std::net::SocketAddr,
+    /// Listen on an address that other machines can reach: anybody there can use this sandbox, with any credentials
+    #[arg(long)]
+    pub allow_remote: bool,
 }
 
 #[cfg(test)]
