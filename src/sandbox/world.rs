@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use delays::Delays;
 pub use event::{Due, Event};
 pub use records::{
-    EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, NatGatewayRecord, ProfileAssociation, Records,
-    Volume, VolumeState,
+    EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, LaunchTemplate, LaunchTemplateVersion,
+    NatGatewayRecord, ProfileAssociation, Records, Volume, VolumeState,
 };
 
 use super::actions;

@@ -68,7 +68,13 @@ impl Xml {
     /// EC2's lists of plain values.
     #[must_use]
     pub fn values<T: Display>(self, name: &str, values: impl IntoIterator<Item = T>) -> Self {
-        let members = values.into_iter().map(|value| ("item".to_owned(), Content::Text(value.to_string()))).collect();
+        self.named_values(name, "item", values)
+    }
+
+    /// A list of plain values whose entries have a name of their own.
+    #[must_use]
+    pub fn named_values<T: Display>(self, name: &str, entry: &str, values: impl IntoIterator<Item = T>) -> Self {
+        let members = values.into_iter().map(|value| (entry.to_owned(), Content::Text(value.to_string()))).collect();
         self.node(name, Self(members))
     }
 

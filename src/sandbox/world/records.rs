@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{InstanceId, NetworkInterfaceId, SubnetId, Tags};
+use crate::sandbox::wire::Query;
 
 /// Everything that the nouns leave out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct Records {
     pub ipv6_associations: BTreeMap<String, Vec<String>>,
     /// `dopt-…`, one for the region.
     pub dhcp_options_id: Option<String>,
+    /// By identifier: `lt-…`.
+    #[serde(default)]
+    pub launch_templates: BTreeMap<String, LaunchTemplate>,
 }
 
 /// An instance beyond [`crate::model::Instance`].
@@ -158,6 +162,37 @@ pub struct KeyPair {
     pub public_key: Option<String>,
     pub created_at: Timestamp,
     pub tags: Tags,
+}
+
+/// A launch template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchTemplate {
+    /// `lt-…`
+    pub launch_template_id: String,
+    pub launch_template_name: String,
+    pub created_at: Timestamp,
+    pub default_version: u32,
+    /// How many versions were ever made: numbers are not given out twice.
+    pub made: u32,
+    /// By number.
+    pub versions: BTreeMap<u32, LaunchTemplateVersion>,
+    pub tags: Tags,
+}
+
+impl LaunchTemplate {
+    /// The highest number there is.
+    pub fn latest_version(&self) -> u32 {
+        self.versions.keys().next_back().copied().unwrap_or(self.default_version)
+    }
+}
+
+/// One version of a launch template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchTemplateVersion {
+    pub description: Option<String>,
+    pub created_at: Timestamp,
+    /// The fields of RequestLaunchTemplateData.
+    pub data: Query,
 }
 
 /// A machine image.

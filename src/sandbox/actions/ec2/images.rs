@@ -130,8 +130,23 @@ fn all(world: &World) -> impl Iterator<Item = Image> + '_ {
         .chain(own)
 }
 
+/// Where AWS publishes the newest Amazon Linux images.
+pub const IMAGES_PATH: &str = "/aws/service/ami-amazon-linux-latest";
+
+/// The image behind one of AWS's public SSM parameters.
+pub fn by_parameter(name: &str) -> Option<&'static PublicImage> {
+    let last = name.strip_prefix(IMAGES_PATH)?.strip_prefix('/')?;
+    IMAGES.iter().find(|image| image.parameters.contains(&last))
+}
+
 /// An image that can be launched: deprecated ones can.
 pub(super) fn find_image(world: &World, id: &str) -> Result<Image, ApiError> {
+    if let Some(name) = id.strip_prefix("resolve:ssm:") {
+        let found = by_parameter(name).ok_or_else(|| {
+            ApiError::new("InvalidParameterValue", format!("Parameter {name} could not be resolved to an image."))
+        })?;
+        return find_image(world, found.image_id);
+    }
     if id.parse::<crate::model::ImageId>().is_err() {
         return Err(ApiError::new("InvalidAMIID.Malformed", format!("Invalid id: \"{id}\" (expecting \"ami-...\")")));
     }

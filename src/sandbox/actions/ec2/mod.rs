@@ -10,6 +10,7 @@ mod gateway;
 mod images;
 mod instance;
 mod key_pair;
+mod launch_template;
 mod nat_gateway;
 mod network_acl;
 mod network_interface;
@@ -28,7 +29,7 @@ mod tests;
 use jiff::Timestamp;
 
 pub use catalog::{aws_prefix_lists, zones};
-pub use images::{Family, IMAGES, PublicImage};
+pub use images::{Family, IMAGES, IMAGES_PATH, PublicImage, by_parameter};
 pub use instance::launch::family_of;
 pub use instance::types::{InstanceType, instance_type};
 pub(crate) use network_interface::private_dns_name;
@@ -185,6 +186,13 @@ fn act(world: &mut World, action: &str, query: &Query) -> Answer {
         "ImportKeyPair" => key_pair::import(world, query),
         "DescribeKeyPairs" => key_pair::describe_key_pairs(world, query),
         "DeleteKeyPair" => key_pair::delete(world, query),
+        "CreateLaunchTemplate" => launch_template::create(world, query),
+        "CreateLaunchTemplateVersion" => launch_template::create_version(world, query),
+        "DescribeLaunchTemplates" => launch_template::describe_launch_templates(world, query),
+        "DescribeLaunchTemplateVersions" => launch_template::describe_versions(world, query),
+        "ModifyLaunchTemplate" => launch_template::modify(world, query),
+        "DeleteLaunchTemplate" => launch_template::delete(world, query),
+        "DeleteLaunchTemplateVersions" => launch_template::delete_versions(world, query),
         other => Err(ApiError::invalid_action(other)),
     }
 }

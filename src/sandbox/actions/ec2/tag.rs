@@ -158,6 +158,13 @@ fn tags_mut<'a>(world: &'a mut World, id: &str) -> Result<&'a mut Tags, ApiError
         let missing = || ApiError::new("InvalidVolume.NotFound", format!("The volume '{id}' does not exist."));
         return records.volumes.get_mut(id).map(|volume| &mut volume.tags).ok_or_else(missing);
     }
+    if id.starts_with("lt-") {
+        let missing = || {
+            let message = format!("The specified launch template, with template ID {id}, does not exist.");
+            ApiError::new("InvalidLaunchTemplateId.NotFound", message)
+        };
+        return records.launch_templates.get_mut(id).map(|template| &mut template.tags).ok_or_else(missing);
+    }
     if id.starts_with("key-") {
         let missing = || ApiError::new("InvalidKeyPair.NotFound", format!("The key pair ID '{id}' does not exist"));
         return records
@@ -225,6 +232,7 @@ pub fn describe_tags(world: &World, query: &Query) -> Answer {
     let records = &world.records;
     all.extend(records.rule_tags.iter().map(|(id, tags)| (id.clone(), "security-group-rule", tags)));
     all.extend(records.volumes.iter().map(|(id, volume)| (id.clone(), "volume", &volume.tags)));
+    all.extend(records.launch_templates.iter().map(|(id, template)| (id.clone(), "launch-template", &template.tags)));
     all.extend(records.key_pairs.values().map(|pair| (pair.key_pair_id.clone(), "key-pair", &pair.tags)));
     let mut rows = Vec::new();
     for (id, kind, tags) in all {

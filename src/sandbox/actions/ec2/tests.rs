@@ -6,6 +6,7 @@ mod gateways;
 mod groups;
 mod instances;
 mod interfaces;
+mod launch_templates;
 mod routes;
 mod vpcs;
 

@@ -6,18 +6,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{constraint, epoch, page, required, texts};
-use crate::sandbox::actions::ec2::{IMAGES, PublicImage};
+use crate::sandbox::actions::ec2::{IMAGES, IMAGES_PATH, PublicImage, by_parameter};
 use crate::sandbox::wire::ApiError;
 use crate::sandbox::world::World;
-
-/// Where AWS publishes the newest Amazon Linux images.
-const IMAGES_PATH: &str = "/aws/service/ami-amazon-linux-latest";
 
 /// The image behind a parameter. A version or label after a colon is accepted when it is the first version.
 fn find(name: &str) -> Option<&'static PublicImage> {
     let name = name.split_once(":parameter").map_or(name, |(_, rest)| rest);
-    let last = name.strip_prefix(IMAGES_PATH)?.strip_prefix('/')?;
-    IMAGES.iter().find(|image| image.parameters.contains(&last))
+    by_parameter(name)
 }
 
 fn describe(world: &World, name: &str, image: &PublicImage) -> Value {

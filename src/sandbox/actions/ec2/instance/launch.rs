@@ -87,7 +87,7 @@ fn counts(query: &Query) -> Result<(usize, usize), ApiError> {
 
 /// Reads and checks a request.
 pub fn parse(world: &World, query: &Query) -> Result<Launch, ApiError> {
-    for unsupported in ["LaunchTemplate", "InstanceMarketOptions", "ElasticGpuSpecification", "SecondaryInterface"] {
+    for unsupported in ["InstanceMarketOptions", "ElasticGpuSpecification", "SecondaryInterface"] {
         if query.has(unsupported) {
             return Err(ApiError::new("UnsupportedOperation", format!("The sandbox does not simulate {unsupported}.")));
         }

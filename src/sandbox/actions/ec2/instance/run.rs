@@ -1,5 +1,6 @@
 //! RunInstances.
 
+use super::super::launch_template;
 use super::super::network_interface::{NewInterface, address_wishes, make};
 use super::super::security_group::group_set;
 use super::super::{Answer, tag};
@@ -14,7 +15,9 @@ use crate::sandbox::world::{Event, InstanceRecord, ProfileAssociation, Volume, W
 
 /// RunInstances: all interfaces and volumes at once, the boot a little later.
 pub fn run(world: &mut World, query: &Query) -> Answer {
-    let launch = launch::parse(world, query)?;
+    let (query, template_tags) = launch_template::resolve(world, query)?;
+    let mut launch = launch::parse(world, &query)?;
+    launch.instance_tags.0.extend(template_tags.unwrap_or_default().0);
     let count = room(world, &launch)?;
     let reservation_id = world.new_id("r-");
     let client_token = query.get("ClientToken").unwrap_or_default().to_owned();
