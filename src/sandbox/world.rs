@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use delays::Delays;
 pub use event::{Due, Event};
 pub use records::{
-    EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, LaunchTemplate, LaunchTemplateVersion,
-    NatGatewayRecord, ProfileAssociation, Records, Volume, VolumeState,
+    DhcpOptions, EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, LaunchTemplate,
+    LaunchTemplateVersion, NatGatewayRecord, Peering, PeeringState, PrefixListRecord, ProfileAssociation, Records,
+    Volume, VolumeState,
 };
 
 use super::actions;

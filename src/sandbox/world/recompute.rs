@@ -119,6 +119,9 @@ impl World {
                 let network_interface_id = network_interface_id.clone();
                 return (RouteTarget::NetworkInterface { network_interface_id, instance_id }, works);
             }
+            RouteTarget::VpcPeeringConnection(id) => {
+                self.records.peerings.get(id).is_some_and(|peering| peering.state == super::PeeringState::Active)
+            }
             RouteTarget::GatewayEndpoint(id) => self.get::<VpcEndpoint>(id).is_some(),
             _ => true,
         };

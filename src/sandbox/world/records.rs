@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{InstanceId, NetworkInterfaceId, SubnetId, Tags};
+use crate::model::{InstanceId, NetworkInterfaceId, SubnetId, Tags, VpcId};
 use crate::sandbox::wire::Query;
 
 /// Everything that the nouns leave out.
@@ -34,6 +35,18 @@ pub struct Records {
     pub ipv6_associations: BTreeMap<String, Vec<String>>,
     /// `dopt-…`, one for the region.
     pub dhcp_options_id: Option<String>,
+    /// The account's own sets, by identifier: `dopt-…`.
+    #[serde(default)]
+    pub dhcp_options: BTreeMap<String, DhcpOptions>,
+    /// Which set a VPC has, when it is not the region's: an identifier, or `default` for none. By VPC.
+    #[serde(default)]
+    pub vpc_dhcp_options: BTreeMap<String, String>,
+    /// The account's own prefix lists, by identifier: `pl-…`.
+    #[serde(default)]
+    pub prefix_lists: BTreeMap<String, PrefixListRecord>,
+    /// By identifier: `pcx-…`.
+    #[serde(default)]
+    pub peerings: BTreeMap<String, Peering>,
     /// By identifier: `lt-…`.
     #[serde(default)]
     pub launch_templates: BTreeMap<String, LaunchTemplate>,
@@ -162,6 +175,80 @@ pub struct KeyPair {
     pub public_key: Option<String>,
     pub created_at: Timestamp,
     pub tags: Tags,
+}
+
+/// A DHCP options set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhcpOptions {
+    /// `domain-name-servers` and the like, with their values.
+    pub configurations: Vec<(String, Vec<String>)>,
+    pub tags: Tags,
+}
+
+/// A prefix list of the account beyond [`crate::model::PrefixList`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixListRecord {
+    /// `IPv4` or `IPv6`.
+    pub address_family: String,
+    pub max_entries: u32,
+    /// The present version, from 1.
+    pub version: i64,
+    /// The entries of each version, with their descriptions.
+    pub versions: BTreeMap<i64, BTreeMap<IpNet, Option<String>>>,
+    pub tags: Tags,
+}
+
+/// A VPC peering connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peering {
+    pub requester: VpcId,
+    pub accepter: VpcId,
+    pub created_at: Timestamp,
+    pub state: PeeringState,
+    /// When it came to a state that it does not leave. `None`: it has not.
+    pub ended_at: Option<Timestamp>,
+    pub requester_allows_dns: bool,
+    pub accepter_allows_dns: bool,
+    pub tags: Tags,
+}
+
+/// The life of a peering connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeeringState {
+    InitiatingRequest,
+    PendingAcceptance,
+    Active,
+    Rejected,
+    /// The ranges overlap.
+    Failed,
+    Deleted,
+}
+
+impl PeeringState {
+    /// AWS's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InitiatingRequest => "initiating-request",
+            Self::PendingAcceptance => "pending-acceptance",
+            Self::Active => "active",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// What AWS says beside the state.
+    pub fn message(self, account_id: &str) -> String {
+        match self {
+            Self::InitiatingRequest => format!("Initiating Request to {account_id}"),
+            Self::PendingAcceptance => format!("Pending Acceptance by {account_id}"),
+            Self::Active => "Active".to_owned(),
+            Self::Rejected => "Inactive".to_owned(),
+            Self::Failed => "Failed due to incorrect VPC-ID, Account ID, or overlapping CIDR range".to_owned(),
+            Self::Deleted => format!("Deleted by {account_id}"),
+        }
+    }
 }
 
 /// A launch template.

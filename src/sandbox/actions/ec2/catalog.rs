@@ -1,10 +1,9 @@
-//! What a region offers: zones, regions, AWS's own prefix lists.
-
-use ipnet::IpNet;
+//! What a region offers and an account may: zones, regions, instance types by place, attributes.
 
 use super::Answer;
 use super::describe::{Filters, PageSize, one, page};
-use crate::model::{PrefixList, PrefixListId, Tags};
+use super::instance::types::TYPES;
+use crate::model::Tags;
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::World;
 
@@ -160,127 +159,57 @@ pub fn describe_regions(world: &World, query: &Query) -> Answer {
     Ok(Body::Xml(Xml::new().items("regionInfo", rows)))
 }
 
-/// The prefix lists that AWS keeps in every region: what gateway endpoints route, with a part of their entries.
-pub fn aws_prefix_lists(region: &str) -> Vec<PrefixList> {
-    let list = |id: &str, service: &str, cidrs: &[&str]| PrefixList {
-        prefix_list_id: PrefixListId::new(id),
-        prefix_list_name: format!("com.amazonaws.{region}.{service}"),
-        cidrs: Some(cidrs.iter().filter_map(|cidr| cidr.parse::<IpNet>().ok()).collect()),
+/// DescribeInstanceTypeOfferings: every type of the sandbox is offered everywhere in its region.
+pub fn describe_instance_type_offerings(world: &World, query: &Query) -> Answer {
+    let filters = Filters::parse(query)?;
+    let location_type = query.get("LocationType").filter(|kind| !kind.is_empty()).unwrap_or("region");
+    let zones = zones(&world.region);
+    let locations: Vec<String> = match location_type {
+        "region" => vec![world.region.clone()],
+        "availability-zone" => zones.to_vec(),
+        "availability-zone-id" => zones.iter().map(|zone| zone_id(zone)).collect(),
+        "outpost" => Vec::new(),
+        other => {
+            return Err(ApiError::invalid_value(format!("Value ({other}) for parameter locationType is invalid.")));
+        }
     };
-    vec![
-        list("pl-6ea54007", "s3", &["3.5.134.0/23", "3.5.136.0/22", "52.219.44.0/22", "52.219.168.0/21"]),
-        list("pl-66a5400f", "dynamodb", &["3.120.0.0/14", "52.94.16.0/21"]),
-    ]
-}
-
-fn chosen_lists<'a>(world: &'a World, query: &Query) -> Result<Vec<(String, &'a PrefixList)>, ApiError> {
-    let filters = Filters::parse(query)?;
-    let asked = query.list("PrefixListId");
-    let lists = world.network.prefix_lists.shown();
-    for id in &asked {
-        find_list(world, id)?;
-    }
-    let mut chosen = Vec::new();
-    for (id, list) in lists {
-        if !asked.is_empty() && !asked.contains(&id.as_str()) {
-            continue;
-        }
-        let accepted = filters.accept(&Tags::default(), |name| match name {
-            "prefix-list-id" => one(id),
-            "prefix-list-name" => one(&list.prefix_list_name),
-            "owner-id" => one("AWS"),
-            _ => None,
-        })?;
-        if accepted {
-            chosen.push((id.clone(), list));
-        }
-    }
-    Ok(chosen)
-}
-
-fn find_list<'a>(world: &'a World, id: &str) -> Result<&'a PrefixList, ApiError> {
-    if id.parse::<PrefixListId>().is_err() {
-        return Err(ApiError::new(
-            "InvalidPrefixListId.Malformed",
-            format!("Invalid id: \"{id}\" (expecting \"pl-...\")"),
-        ));
-    }
-    world.network.prefix_lists.shown().get(id).ok_or_else(|| {
-        ApiError::new("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist"))
-    })
-}
-
-const LIST_PAGES: PageSize = PageSize { min: 1, max: 100 };
-
-/// DescribeManagedPrefixLists
-pub fn describe_managed_prefix_lists(world: &World, query: &Query) -> Answer {
-    let (page, token) = page(query, LIST_PAGES, chosen_lists(world, query)?)?;
-    let sets = page.into_iter().map(|list| {
-        Xml::new()
-            .text("prefixListId", &list.prefix_list_id)
-            .text("addressFamily", "IPv4")
-            .text("state", "create-complete")
-            .text("prefixListArn", format!("arn:aws:ec2:{}:aws:prefix-list/{}", world.region, list.prefix_list_id))
-            .text("prefixListName", &list.prefix_list_name)
-            .text("ownerId", "AWS")
-    });
-    Ok(Body::Xml(Xml::new().items("prefixListSet", sets).opt("nextToken", token)))
-}
-
-/// GetManagedPrefixListEntries
-pub fn get_managed_prefix_list_entries(world: &World, query: &Query) -> Answer {
-    let list = find_list(world, query.require("PrefixListId")?)?;
-    let entries = list.cidrs.iter().flatten().map(|cidr| (cidr.to_string(), cidr)).collect();
-    let (page, token) = page(query, LIST_PAGES, entries)?;
-    let entries = page.into_iter().map(|cidr| Xml::new().text("cidr", cidr));
-    Ok(Body::Xml(Xml::new().items("entrySet", entries).opt("nextToken", token)))
-}
-
-/// DescribePrefixLists: the older action, for AWS's lists only.
-pub fn describe_prefix_lists(world: &World, query: &Query) -> Answer {
-    let (page, token) = page(query, PageSize { min: 5, max: 1000 }, chosen_lists(world, query)?)?;
-    let sets = page.into_iter().map(|list| {
-        Xml::new()
-            .values("cidrSet", list.cidrs.iter().flatten())
-            .text("prefixListId", &list.prefix_list_id)
-            .text("prefixListName", &list.prefix_list_name)
-    });
-    Ok(Body::Xml(Xml::new().items("prefixListSet", sets).opt("nextToken", token)))
-}
-
-/// DescribeDhcpOptions: the region's default set, which every VPC of the sandbox has.
-pub fn describe_dhcp_options(world: &World, query: &Query) -> Answer {
-    let filters = Filters::parse(query)?;
-    let asked = query.list("DhcpOptionsId");
-    let known = world.records.dhcp_options_id.as_deref();
-    if let Some(id) = asked.iter().find(|id| Some(**id) != known) {
-        return Err(ApiError::new("InvalidDhcpOptionID.NotFound", format!("The dhcpOption ID '{id}' does not exist")));
-    }
     let mut rows = Vec::new();
-    if let Some(id) = known {
-        let domain = match world.region.as_str() {
-            "us-east-1" => "ec2.internal".to_owned(),
-            region => format!("{region}.compute.internal"),
-        };
-        let accepted = filters.accept(&Tags::default(), |name| match name {
-            "dhcp-options-id" => one(id),
-            "key" => super::describe::many(["domain-name", "domain-name-servers"]),
-            "value" => super::describe::many([domain.as_str(), "AmazonProvidedDNS"]),
-            "owner-id" => one(&world.account_id),
-            _ => None,
-        })?;
-        let setting =
-            |key: &str, value: &str| Xml::new().text("key", key).items("valueSet", [Xml::new().text("value", value)]);
-        if accepted {
-            let settings = [setting("domain-name", &domain), setting("domain-name-servers", "AmazonProvidedDNS")];
-            let row = Xml::new()
-                .text("ownerId", &world.account_id)
-                .text("dhcpOptionsId", id)
-                .items("dhcpConfigurationSet", settings)
-                .items("tagSet", []);
-            rows.push((id.to_owned(), row));
+    for kind in TYPES {
+        for location in &locations {
+            let accepted = filters.accept(&Tags::default(), |name| match name {
+                "instance-type" => one(kind.name),
+                "location" => one(location),
+                _ => None,
+            })?;
+            if accepted {
+                let row = Xml::new()
+                    .text("instanceType", kind.name)
+                    .text("locationType", location_type)
+                    .text("location", location);
+                rows.push((format!("{} {location}", kind.name), row));
+            }
         }
     }
     let (page, token) = page(query, PageSize { min: 5, max: 1000 }, rows)?;
-    Ok(Body::Xml(Xml::new().items("dhcpOptionsSet", page).opt("nextToken", token)))
+    Ok(Body::Xml(Xml::new().items("instanceTypeOfferingSet", page).opt("nextToken", token)))
+}
+
+/// DescribeAccountAttributes: the quotas of a new account, which has no EC2-Classic and here no default VPC.
+pub fn describe_account_attributes(_world: &World, query: &Query) -> Answer {
+    const ATTRIBUTES: [(&str, &str); 6] = [
+        ("supported-platforms", "VPC"),
+        ("vpc-max-security-groups-per-interface", "5"),
+        ("max-elastic-ips", "5"),
+        ("max-instances", "20"),
+        ("vpc-max-elastic-ips", "5"),
+        ("default-vpc", "none"),
+    ];
+    let asked = query.list("AttributeName");
+    if let Some(unknown) = asked.iter().find(|name| ATTRIBUTES.iter().all(|(known, _)| known != *name)) {
+        return Err(ApiError::invalid_value(format!("Value ({unknown}) for parameter attributeName is invalid.")));
+    }
+    let rows = ATTRIBUTES.iter().filter(|(name, _)| asked.is_empty() || asked.contains(name)).map(|(name, value)| {
+        Xml::new().text("attributeName", name).items("attributeValueSet", [Xml::new().text("attributeValue", value)])
+    });
+    Ok(Body::Xml(Xml::new().items("accountAttributeSet", rows)))
 }

@@ -4,6 +4,7 @@
 mod address;
 mod catalog;
 mod describe;
+mod dhcp_options;
 mod endpoint;
 mod endpoint_services;
 mod gateway;
@@ -15,6 +16,8 @@ mod nat_gateway;
 mod network_acl;
 mod network_interface;
 mod noun;
+mod peering;
+mod prefix_list;
 mod route;
 mod route_table;
 mod security_group;
@@ -28,12 +31,13 @@ mod tests;
 
 use jiff::Timestamp;
 
-pub use catalog::{aws_prefix_lists, zones};
+pub use catalog::zones;
 pub use images::{Family, IMAGES, IMAGES_PATH, PublicImage, by_parameter};
 pub use instance::launch::family_of;
 pub use instance::types::{InstanceType, instance_type};
 pub(crate) use network_interface::private_dns_name;
 pub use noun::{Kind, Noun};
+pub use prefix_list::aws_prefix_lists;
 pub(crate) use subnet::usable as usable_addresses;
 
 use crate::sandbox::wire::{ApiError, Body, Query, Request, Xml};
@@ -177,15 +181,30 @@ fn act(world: &mut World, action: &str, query: &Query) -> Answer {
         "DescribeTags" => tag::describe_tags(world, query),
         "DescribeImages" => images::describe_images(world, query),
         "DescribeAvailabilityZones" => catalog::describe_availability_zones(world, query),
-        "DescribeDhcpOptions" => catalog::describe_dhcp_options(world, query),
+        "DescribeDhcpOptions" => dhcp_options::describe_dhcp_options(world, query),
         "DescribeRegions" => catalog::describe_regions(world, query),
-        "DescribeManagedPrefixLists" => catalog::describe_managed_prefix_lists(world, query),
-        "GetManagedPrefixListEntries" => catalog::get_managed_prefix_list_entries(world, query),
-        "DescribePrefixLists" => catalog::describe_prefix_lists(world, query),
+        "DescribeManagedPrefixLists" => prefix_list::describe_managed_prefix_lists(world, query),
+        "GetManagedPrefixListEntries" => prefix_list::get_entries(world, query),
+        "DescribePrefixLists" => prefix_list::describe_prefix_lists(world, query),
         "CreateKeyPair" => key_pair::create(world, query),
         "ImportKeyPair" => key_pair::import(world, query),
         "DescribeKeyPairs" => key_pair::describe_key_pairs(world, query),
         "DeleteKeyPair" => key_pair::delete(world, query),
+        "CreateDhcpOptions" => dhcp_options::create(world, query),
+        "AssociateDhcpOptions" => dhcp_options::associate(world, query),
+        "DeleteDhcpOptions" => dhcp_options::delete(world, query),
+        "CreateManagedPrefixList" => prefix_list::create(world, query),
+        "ModifyManagedPrefixList" => prefix_list::modify(world, query),
+        "DeleteManagedPrefixList" => prefix_list::delete(world, query),
+        "GetManagedPrefixListAssociations" => prefix_list::get_associations(world, query),
+        "CreateVpcPeeringConnection" => peering::create(world, query),
+        "AcceptVpcPeeringConnection" => peering::accept(world, query),
+        "RejectVpcPeeringConnection" => peering::reject(world, query),
+        "DeleteVpcPeeringConnection" => peering::delete(world, query),
+        "DescribeVpcPeeringConnections" => peering::describe_peering_connections(world, query),
+        "ModifyVpcPeeringConnectionOptions" => peering::modify_options(world, query),
+        "DescribeInstanceTypeOfferings" => catalog::describe_instance_type_offerings(world, query),
+        "DescribeAccountAttributes" => catalog::describe_account_attributes(world, query),
         "CreateLaunchTemplate" => launch_template::create(world, query),
         "CreateLaunchTemplateVersion" => launch_template::create_version(world, query),
         "DescribeLaunchTemplates" => launch_template::describe_launch_templates(world, query),

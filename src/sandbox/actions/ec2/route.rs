@@ -8,7 +8,7 @@ use crate::model::{
     PrefixListId, Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTarget, Vpc,
 };
 use crate::sandbox::wire::{ApiError, Query};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{PeeringState, World};
 
 const DESTINATIONS: [&str; 3] = ["DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId"];
 
@@ -140,10 +140,16 @@ fn target(world: &World, table: &RouteTable, name: &str, id: &str) -> Result<Rou
             "InvalidTransitGatewayID.NotFound",
             format!("Transit Gateway {id} was deleted or does not exist."),
         )),
-        "VpcPeeringConnectionId" => Err(ApiError::new(
-            "InvalidVpcPeeringConnectionID.NotFound",
-            format!("The vpcPeeringConnection ID '{id}' does not exist"),
-        )),
+        "VpcPeeringConnectionId" => {
+            let peering = super::peering::find(world, id)?;
+            if peering.state != PeeringState::Active {
+                return Err(ApiError::invalid_value(format!("The vpcPeeringConnection {id} is not active")));
+            }
+            if table.vpc_id != peering.requester && table.vpc_id != peering.accepter {
+                return Err(different_networks(table, "vpc peering connection", id));
+            }
+            Ok(RouteTarget::VpcPeeringConnection(id.to_owned()))
+        }
         "VpcEndpointId" => {
             Err(ApiError::new("InvalidVpcEndpointId.NotFound", format!("The Vpc Endpoint Id '{id}' does not exist")))
         }

@@ -158,6 +158,23 @@ fn tags_mut<'a>(world: &'a mut World, id: &str) -> Result<&'a mut Tags, ApiError
         let missing = || ApiError::new("InvalidVolume.NotFound", format!("The volume '{id}' does not exist."));
         return records.volumes.get_mut(id).map(|volume| &mut volume.tags).ok_or_else(missing);
     }
+    if id.starts_with("pl-") {
+        let missing =
+            || ApiError::new("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist"));
+        return records.prefix_lists.get_mut(id).map(|list| &mut list.tags).ok_or_else(missing);
+    }
+    if id.starts_with("pcx-") {
+        let missing = || {
+            let message = format!("The vpcPeeringConnection ID '{id}' does not exist");
+            ApiError::new("InvalidVpcPeeringConnectionID.NotFound", message)
+        };
+        return records.peerings.get_mut(id).map(|peering| &mut peering.tags).ok_or_else(missing);
+    }
+    if id.starts_with("dopt-") {
+        let missing =
+            || ApiError::new("InvalidDhcpOptionID.NotFound", format!("The dhcpOption ID '{id}' does not exist"));
+        return records.dhcp_options.get_mut(id).map(|set| &mut set.tags).ok_or_else(missing);
+    }
     if id.starts_with("lt-") {
         let missing = || {
             let message = format!("The specified launch template, with template ID {id}, does not exist.");
@@ -232,6 +249,9 @@ pub fn describe_tags(world: &World, query: &Query) -> Answer {
     let records = &world.records;
     all.extend(records.rule_tags.iter().map(|(id, tags)| (id.clone(), "security-group-rule", tags)));
     all.extend(records.volumes.iter().map(|(id, volume)| (id.clone(), "volume", &volume.tags)));
+    all.extend(records.prefix_lists.iter().map(|(id, list)| (id.clone(), "prefix-list", &list.tags)));
+    all.extend(records.peerings.iter().map(|(id, peering)| (id.clone(), "vpc-peering-connection", &peering.tags)));
+    all.extend(records.dhcp_options.iter().map(|(id, set)| (id.clone(), "dhcp-options", &set.tags)));
     all.extend(records.launch_templates.iter().map(|(id, template)| (id.clone(), "launch-template", &template.tags)));
     all.extend(records.key_pairs.values().map(|pair| (pair.key_pair_id.clone(), "key-pair", &pair.tags)));
     let mut rows = Vec::new();

@@ -7,6 +7,7 @@ mod groups;
 mod instances;
 mod interfaces;
 mod launch_templates;
+mod lists_and_peers;
 mod routes;
 mod vpcs;
 

@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 
 use super::describe::{describe, many, maybe, one};
-use super::{Answer, tag};
+use super::{Answer, dhcp_options, peering, tag};
 use crate::model::{
     AclAction, AclDirection, AclEntry, AssociationId, EgressOnlyInternetGateway, InternetGateway, NatGateway,
     NatGatewayState, NetworkAcl, NetworkAclId, NetworkInterface, Peer, Protocol, Route, RouteDestination, RouteOrigin,
@@ -45,7 +45,7 @@ pub(super) fn xml(world: &World, vpc: &Vpc) -> Xml {
         .opt("cidrBlock", vpc.cidr_blocks.first())
         .items("cidrBlockAssociationSet", ipv4)
         .items("ipv6CidrBlockAssociationSet", ipv6)
-        .opt("dhcpOptionsId", records.dhcp_options_id.as_ref())
+        .opt("dhcpOptionsId", dhcp_options::of_vpc(world, &vpc.vpc_id))
         .items("tagSet", tag::xml(&vpc.tags))
         .text("instanceTenancy", "default")
         .text("isDefault", vpc.is_default)
@@ -182,7 +182,7 @@ pub fn describe_vpcs(world: &World, query: &Query) -> Answer {
         "ipv6-cidr-block-association.ipv6-cidr-block" => many(&vpc.ipv6_cidr_blocks),
         "is-default" | "isDefault" => one(vpc.is_default),
         "owner-id" => one(&world.account_id),
-        "dhcp-options-id" => maybe(world.records.dhcp_options_id.as_ref()),
+        "dhcp-options-id" => maybe(dhcp_options::of_vpc(world, &vpc.vpc_id)),
         _ => None,
     };
     describe(world, query, "VpcId", "vpcSet", values, |vpc| xml(world, vpc))
@@ -210,6 +210,8 @@ pub fn delete(world: &mut World, query: &Query) -> Answer {
     network.network_acls.items_mut().retain(|_, r| r.vpc_id != vpc_id);
     world.remove::<Vpc>(&vpc_id);
     world.records.cidr_associations.remove(vpc_id.as_str());
+    world.records.vpc_dhcp_options.remove(vpc_id.as_str());
+    peering::vpc_deleted(world, &vpc_id);
     super::done()
 }
 
