@@ -113,7 +113,13 @@ impl World {
         self.touched_by(&request.action);
         match answer {
             Ok(body) => wire::encode(request.service, &request.action, &body, request_id),
-            Err(error) => wire::encode_error(request.service, &error, request_id),
+            Err(error) => {
+                if matches!(error.code.as_str(), "InvalidAction" | "UnknownOperationException") {
+                    let service = request.service.as_str();
+                    tracing::warn!(service, action = request.action, "the sandbox does not answer this operation");
+                }
+                wire::encode_error(request.service, &error, request_id)
+            }
         }
     }
 

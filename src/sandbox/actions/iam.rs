@@ -12,47 +12,50 @@ mod tests;
 
 use crate::sandbox::wire::{ApiError, Body, Query, Request, Xml};
 use crate::sandbox::world::World;
+pub use document::trusts_account;
 pub use state::{Iam, Policy, Profile, Role};
 
 /// Answers one IAM request.
 pub fn dispatch(world: &mut World, request: &Request) -> Result<Body, ApiError> {
-    let form = request.form();
-    let xml = match request.action.as_str() {
-        "CreateRole" => roles::create(world, &form),
-        "GetRole" => roles::get(world, &form),
-        "DeleteRole" => roles::delete(world, &form),
-        "ListRoles" => roles::list(world, &form),
-        "UpdateAssumeRolePolicy" => roles::update_trust(world, &form),
-        "TagRole" => roles::tag(world, &form),
-        "UntagRole" => roles::untag(world, &form),
-        "ListRoleTags" => roles::list_tags(world, &form),
-        "AttachRolePolicy" => roles::attach(world, &form),
-        "DetachRolePolicy" => roles::detach(world, &form),
-        "ListAttachedRolePolicies" => roles::list_attached(world, &form),
-        "PutRolePolicy" => roles::put_inline(world, &form),
-        "GetRolePolicy" => roles::get_inline(world, &form),
-        "DeleteRolePolicy" => roles::delete_inline(world, &form),
-        "ListRolePolicies" => roles::list_inline(world, &form),
-        "CreateInstanceProfile" => profiles::create(world, &form),
-        "GetInstanceProfile" => profiles::get(world, &form),
-        "DeleteInstanceProfile" => profiles::delete(world, &form),
-        "ListInstanceProfiles" => profiles::list(world, &form),
-        "ListInstanceProfilesForRole" => profiles::list_for_role(world, &form),
-        "AddRoleToInstanceProfile" => profiles::add_role(world, &form),
-        "RemoveRoleFromInstanceProfile" => profiles::remove_role(world, &form),
-        "TagInstanceProfile" => profiles::tag(world, &form),
-        "UntagInstanceProfile" => profiles::untag(world, &form),
-        "ListInstanceProfileTags" => profiles::list_tags(world, &form),
-        "CreatePolicy" => policies::create(world, &form),
-        "GetPolicy" => policies::get(world, &form),
-        "GetPolicyVersion" => policies::get_version(world, &form),
-        "ListPolicyVersions" => policies::list_versions(world, &form),
-        "DeletePolicy" => policies::delete(world, &form),
-        "ListPolicies" => policies::list(world, &form),
-        other => Err(ApiError::invalid_action(other)),
-    };
-    xml.map(Body::Xml)
+    act(world, &request.action, &request.form()).map(Body::Xml)
 }
+
+super::operations! { fn act(world: &mut World, action: &str, form: &Query) -> Result<Xml, ApiError> {
+    match action {
+        "CreateRole" => roles::create(world, form),
+        "GetRole" => roles::get(world, form),
+        "DeleteRole" => roles::delete(world, form),
+        "ListRoles" => roles::list(world, form),
+        "UpdateAssumeRolePolicy" => roles::update_trust(world, form),
+        "TagRole" => roles::tag(world, form),
+        "UntagRole" => roles::untag(world, form),
+        "ListRoleTags" => roles::list_tags(world, form),
+        "AttachRolePolicy" => roles::attach(world, form),
+        "DetachRolePolicy" => roles::detach(world, form),
+        "ListAttachedRolePolicies" => roles::list_attached(world, form),
+        "PutRolePolicy" => roles::put_inline(world, form),
+        "GetRolePolicy" => roles::get_inline(world, form),
+        "DeleteRolePolicy" => roles::delete_inline(world, form),
+        "ListRolePolicies" => roles::list_inline(world, form),
+        "CreateInstanceProfile" => profiles::create(world, form),
+        "GetInstanceProfile" => profiles::get(world, form),
+        "DeleteInstanceProfile" => profiles::delete(world, form),
+        "ListInstanceProfiles" => profiles::list(world, form),
+        "ListInstanceProfilesForRole" => profiles::list_for_role(world, form),
+        "AddRoleToInstanceProfile" => profiles::add_role(world, form),
+        "RemoveRoleFromInstanceProfile" => profiles::remove_role(world, form),
+        "TagInstanceProfile" => profiles::tag(world, form),
+        "UntagInstanceProfile" => profiles::untag(world, form),
+        "ListInstanceProfileTags" => profiles::list_tags(world, form),
+        "CreatePolicy" => policies::create(world, form),
+        "GetPolicy" => policies::get(world, form),
+        "GetPolicyVersion" => policies::get_version(world, form),
+        "ListPolicyVersions" => policies::list_versions(world, form),
+        "DeletePolicy" => policies::delete(world, form),
+        "ListPolicies" => policies::list(world, form),
+        other => Err(super::no_such_operation(other, "2010-05-08")),
+    }
+} }
 
 fn no_such_entity(message: impl Into<String>) -> ApiError {
     ApiError::new("NoSuchEntity", message).with_status(404)

@@ -24,8 +24,11 @@ use crate::sandbox::world::World;
 /// Answers one SSM request.
 pub fn dispatch(world: &mut World, request: &Request) -> Result<Body, ApiError> {
     advance(world);
-    let body = request.body();
-    let answer = match request.action.as_str() {
+    act(world, &request.action, request.body()).map(Body::Json)
+}
+
+super::operations! { fn act(world: &mut World, action: &str, body: &Value) -> Result<Value, ApiError> {
+    match action {
         "DescribeInstanceInformation" => instances::describe(world, body),
         "SendCommand" => send::send(world, body),
         "CancelCommand" => send::cancel(world, body),
@@ -39,9 +42,8 @@ pub fn dispatch(world: &mut World, request: &Request) -> Result<Body, ApiError> 
         "DescribeDocument" => documents::describe(body),
         "StartSession" => instances::start_session(world, body),
         other => Err(ApiError::new("UnknownOperationException", format!("The sandbox has no SSM action {other}."))),
-    };
-    answer.map(Body::Json)
-}
+    }
+} }
 
 /// Lets agents connect or fall silent, and commands start and end, as of the world's time.
 pub fn advance(world: &mut World) {

@@ -93,7 +93,7 @@ pub fn dispatch(world: &mut World, request: &Request) -> Answer {
     Ok(body)
 }
 
-fn act(world: &mut World, action: &str, query: &Query) -> Answer {
+super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> Answer {
     match action {
         "CreateVpc" => vpc::create(world, query),
         "DescribeVpcs" => vpc::describe_vpcs(world, query),
@@ -214,4 +214,4 @@ fn act(world: &mut World, action: &str, query: &Query) -> Answer {
         "DeleteLaunchTemplateVersions" => launch_template::delete_versions(world, query),
         other => Err(ApiError::invalid_action(other)),
     }
-}
+} }

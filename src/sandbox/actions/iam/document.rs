@@ -113,6 +113,20 @@ pub fn lets_ec2_assume(text: &str) -> bool {
     })
 }
 
+/// Whether a trust policy lets a caller of this account assume the role: by the account, by name, or as anybody.
+pub fn trusts_account(text: &str, account_id: &str, caller_arn: &str) -> bool {
+    let Ok(document) = serde_json::from_str::<Value>(text) else { return false };
+    let root = format!("arn:aws:iam::{account_id}:root");
+    statements(document.get("Statement")).iter().any(|statement| {
+        let principal = statement.get("Principal");
+        let named = texts(principal).chain(texts(principal.and_then(|principal| principal.get("AWS"))));
+        let known = [root.as_str(), account_id, caller_arn, "*"];
+        statement.get("Effect").is_some_and(|effect| effect == "Allow")
+            && texts(statement.get("Action")).any(|pattern| matches(&lower(pattern), "sts:assumerole"))
+            && named.into_iter().any(|principal| known.contains(&principal))
+    })
+}
+
 /// One statement may stand alone, without a list around it.
 fn statements(value: Option<&Value>) -> Vec<&Value> {
     match value {
