@@ -11,6 +11,7 @@ mod endpoint;
 mod fact;
 mod gateway;
 pub mod host;
+pub mod host_health;
 mod iam;
 mod id;
 mod identity;

@@ -1,124 +1,130 @@
-//! The codes of causes. Reachability Analyzer's where it has one; `HOST_…`, `CLIENT_…` and `TEST_…` are ours. Pure.
+//! What a diagnosis says: findings with their evidence, and what could not be seen. Pure data.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-macro_rules! codes {
-    ($($(#[$meta:meta])* $variant:ident = $text:literal),+ $(,)?) => {
-        /// Why a packet does not arrive, or why that could not be tested.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum Code {
-            $($(#[$meta])* #[serde(rename = $text)] $variant,)+
-        }
+use super::{Cause, Code, Disposition, Evidence, Flow, Hop, Severity, Trace};
+use crate::model::{ResourceId, Unknown};
 
-        impl Code {
-            /// Every code.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The code as it is printed: `NO_ROUTE_TO_DESTINATION`.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)+
-                }
-            }
-
-            /// The code that is printed as `text`.
-            pub fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($text => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-    };
+/// How sure a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certainty {
+    /// The evidence decides.
+    Certain,
+    /// The evidence points there, and what was meant is an assumption: which of several NATs, for example.
+    Likely,
+    /// What can be seen leaves it open; the packet test fits.
+    Guess,
 }
 
-codes! {
-    /// No route of the table that applies matches.
-    NoRouteToDestination = "NO_ROUTE_TO_DESTINATION",
-    /// The route's target is gone, detached or stopped.
-    BlackholeRoute = "BLACKHOLE_ROUTE",
-    /// The subnet has no association, so that the main table applies and not the one that was edited.
-    MainTableApplies = "MAIN_TABLE_APPLIES",
-    /// A longer prefix takes the packet away from the default route.
-    MoreSpecificRoute = "MORE_SPECIFIC_ROUTE",
-    /// The route leads to another way out than the NAT.
-    RoutedToOtherEgress = "ROUTED_TO_OTHER_EGRESS",
-    /// The NAT's own subnet has no route to an internet gateway, or routes to the NAT itself.
-    NatSubnetNotPublic = "NAT_SUBNET_NOT_PUBLIC",
-    IgwNotAttached = "IGW_NOT_ATTACHED",
-    VpcBlockPublicAccess = "VPC_BLOCK_PUBLIC_ACCESS",
-    /// The interface by which the packet leaves has no public address.
-    NoPublicAddress = "NO_PUBLIC_ADDRESS",
-    /// The NAT's Elastic IP is associated with something else.
-    AddressMoved = "ADDRESS_MOVED",
-    /// The source/destination check is on at the interface that the route names.
-    EniSourceDestCheckRestriction = "ENI_SOURCE_DEST_CHECK_RESTRICTION",
-    /// The source/destination check is on at the interface by which the reply leaves.
-    SourceDestCheckOnReply = "SOURCE_DEST_CHECK_ON_REPLY",
-    EniNotAttached = "ENI_NOT_ATTACHED",
-    /// No rule of the interface's security groups lets the packet pass.
-    EniSgRulesMismatch = "ENI_SG_RULES_MISMATCH",
-    SubnetAclRestriction = "SUBNET_ACL_RESTRICTION",
-    SgReferencesNotPreserved = "SG_REFERENCES_NOT_PRESERVED",
-    /// A peering connection carries only packets to addresses of the peer VPC: no transitive egress.
-    PcxRequiresAddressInVpcCidr = "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR",
-    NatInstanceStopped = "NAT_INSTANCE_STOPPED",
-    NatStatusCheckFailed = "NAT_STATUS_CHECK_FAILED",
-    NatInOtherZone = "NAT_IN_OTHER_ZONE",
-    Ipv6OnlyClient = "IPV6_ONLY_CLIENT",
-    /// Nothing in the VPC has the destination's address.
-    NoSuchAddress = "NO_SUCH_ADDRESS",
-
-    HostUserDataFailed = "HOST_USER_DATA_FAILED",
-    HostNoFirewallTool = "HOST_NO_FIREWALL_TOOL",
-    HostIpForwardOff = "HOST_IP_FORWARD_OFF",
-    HostNoMasquerade = "HOST_NO_MASQUERADE",
-    /// The rule names an interface that is not the way out.
-    HostMasqueradeWrongInterface = "HOST_MASQUERADE_WRONG_INTERFACE",
-    HostForwardDenied = "HOST_FORWARD_DENIED",
-    HostForwardReplyDenied = "HOST_FORWARD_REPLY_DENIED",
-    HostRpFilter = "HOST_RP_FILTER",
-    HostInterfaceDown = "HOST_INTERFACE_DOWN",
-    HostDefaultRouteWrong = "HOST_DEFAULT_ROUTE_WRONG",
-    HostNoReturnRoute = "HOST_NO_RETURN_ROUTE",
-    HostRulesNotPersistent = "HOST_RULES_NOT_PERSISTENT",
-    HostConntrackFull = "HOST_CONNTRACK_FULL",
-    HostAllowanceExceeded = "HOST_ALLOWANCE_EXCEEDED",
-    HostPortsExhausted = "HOST_PORTS_EXHAUSTED",
-    HostPathMtu = "HOST_PATH_MTU",
-    HostCpuCredits = "HOST_CPU_CREDITS",
-
-    ClientDns = "CLIENT_DNS",
-    ClientProxyOrFirewall = "CLIENT_PROXY_OR_FIREWALL",
-    /// The sender, or an instance that is the destination, does not run.
-    ClientNotRunning = "CLIENT_NOT_RUNNING",
-
-    TestNoInstanceProfile = "TEST_NO_INSTANCE_PROFILE",
-    TestNoSsmPath = "TEST_NO_SSM_PATH",
-    TestEndpointBlocked = "TEST_ENDPOINT_BLOCKED",
-    TestAgentOffline = "TEST_AGENT_OFFLINE",
-    TestDeliveryTimedOut = "TEST_DELIVERY_TIMED_OUT",
-    TestAccessDenied = "TEST_ACCESS_DENIED",
-    TestTargetDown = "TEST_TARGET_DOWN",
-}
-
-impl fmt::Display for Code {
+impl fmt::Display for Certainty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(match self {
+            Self::Certain => "certain",
+            Self::Likely => "likely",
+            Self::Guess => "guess",
+        })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// One cause that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub cause: Cause,
+    pub code: Code,
+    pub severity: Severity,
+    pub certainty: Certainty,
+    /// What is wrong, by AWS's identifier. `None` for what has none.
+    pub resource_id: Option<ResourceId>,
+    /// One sentence for the operator.
+    pub summary: String,
+    /// The decisive field or line first.
+    pub evidence: Vec<Evidence>,
+    /// What the repair needs to know and the snapshot does not say at once.
+    pub subject: Subject,
+}
 
-    #[test]
-    fn a_code_reads_back_as_it_is_printed_and_serialized() {
-        for code in Code::ALL {
-            assert_eq!(Code::parse(code.as_str()), Some(*code));
-            assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{code}\""));
+/// What a finding is about, typed: what a repair changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The flow that was followed.
+    pub flow: Option<Flow>,
+    /// The packet as it was dropped: what a rule or an entry must let pass.
+    pub packet: Option<DroppedPacket>,
+    pub subnet_id: Option<crate::model::SubnetId>,
+    pub route_table_id: Option<crate::model::RouteTableId>,
+    /// The route that takes the packet, or the destination that needs one.
+    pub destination: Option<crate::model::RouteDestination>,
+    pub network_interface_id: Option<crate::model::NetworkInterfaceId>,
+    pub instance_id: Option<crate::model::InstanceId>,
+    pub security_group_id: Option<crate::model::SecurityGroupId>,
+    pub network_acl_id: Option<crate::model::NetworkAclId>,
+    pub internet_gateway_id: Option<crate::model::InternetGatewayId>,
+    pub allocation_id: Option<crate::model::AllocationId>,
+    pub vpc_id: Option<crate::model::VpcId>,
+    /// A device of a host: `ens5`.
+    pub device: Option<String>,
+    /// The device by which packets leave the host, where it is another.
+    pub out_device: Option<String>,
+}
+
+impl Subject {
+    /// Files an identifier under its kind.
+    pub(super) fn name(&mut self, id: &ResourceId) {
+        use crate::model::{
+            InstanceId, InternetGatewayId, NetworkAclId, NetworkInterfaceId, RouteTableId, SecurityGroupId, VpcId,
+        };
+        let text = id.as_str();
+        if text.starts_with(RouteTableId::PREFIX) {
+            self.route_table_id = Some(RouteTableId::new(text));
+        } else if text.starts_with(NetworkInterfaceId::PREFIX) {
+            self.network_interface_id = Some(NetworkInterfaceId::new(text));
+        } else if text.starts_with(InternetGatewayId::PREFIX) {
+            self.internet_gateway_id = Some(InternetGatewayId::new(text));
+        } else if text.starts_with(SecurityGroupId::PREFIX) {
+            self.security_group_id = Some(SecurityGroupId::new(text));
+        } else if text.starts_with(NetworkAclId::PREFIX) {
+            self.network_acl_id = Some(NetworkAclId::new(text));
+        } else if text.starts_with(VpcId::PREFIX) {
+            self.vpc_id = Some(VpcId::new(text));
+        } else if text.starts_with(InstanceId::PREFIX) {
+            self.instance_id = Some(InstanceId::new(text));
         }
+    }
+}
+
+/// The packet at the place where it is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DroppedPacket {
+    pub protocol: crate::model::Protocol,
+    pub source: std::net::IpAddr,
+    /// 0 for ICMP.
+    pub source_port: u16,
+    pub destination: std::net::IpAddr,
+    pub destination_port: u16,
+}
+
+/// The answer to "why can it not get out".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// What happens now: the walk as [`super::walk`] makes it.
+    pub trace: Trace,
+    /// Whether packets get through, from the walk and the packet test together. The packet test outweighs the walk.
+    pub disposition: Disposition,
+    /// The whole path there and back, walked on past every cause as if it were repaired. Hops that deny carry codes.
+    pub path: Vec<Hop>,
+    /// First what stops the packet now, then what would bite next, in the order in which the packet and its reply
+    /// meet them; then the warnings.
+    pub findings: Vec<Finding>,
+    /// What could not be seen, and why.
+    pub unknown: Vec<Unknown>,
+}
+
+impl Diagnosis {
+    /// What stops the packet now, or leads it elsewhere.
+    pub fn first_break(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.severity == Severity::Breaks)
     }
 }

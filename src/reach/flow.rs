@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use super::DroppedPacket;
 use crate::model::{InstanceId, NetworkInterfaceId, Protocol};
 
 /// The source port of flows that are made up: in the ephemeral range of Linux, and of every sensible ACL.
@@ -105,6 +106,17 @@ impl Packet {
             destination_port: self.source_port,
             icmp_type,
             ..self
+        }
+    }
+
+    /// As a finding names it.
+    pub(super) fn dropped(&self) -> DroppedPacket {
+        DroppedPacket {
+            protocol: self.protocol,
+            source: self.source,
+            source_port: self.source_port,
+            destination: self.destination,
+            destination_port: self.destination_port,
         }
     }
 

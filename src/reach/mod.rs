@@ -2,14 +2,19 @@
 //!
 //! [`walk`] says where and why a [`Flow`] ends; the sandbox uses it to decide what `curl` gets, diagnosis to explain
 //! a real VPC, and the console draws the [`Trace`]. What is not known ends in
-//! [`Disposition::InsufficientInformation`], never in delivered.
+//! [`Disposition::InsufficientInformation`], never in delivered. [`diagnose`] walks on past what stops the packet and
+//! names every [`Cause`] on the way.
 
+mod cause;
+mod code;
+mod diagnose;
 mod egress;
 pub mod facts;
 mod filter;
 mod finding;
 mod flow;
 mod host;
+mod observations;
 mod routing;
 #[cfg(test)]
 mod tests;
@@ -17,10 +22,14 @@ mod trace;
 mod walk;
 mod way_out;
 
+pub use cause::{Cause, Place, Severity};
+pub use code::Code;
+pub use diagnose::diagnose;
 pub use egress::{CheckProgress, EgressResult, Role, Verdict};
 pub use facts::{FactsError, GATHER, parse_host};
-pub use finding::Code;
+pub use finding::{Certainty, Diagnosis, DroppedPacket, Finding, Subject};
 pub use flow::Flow;
+pub use observations::{Observations, PacketTest, Probe};
 pub use trace::{Component, Decision, Direction, Disposition, Evidence, Hop, Trace};
 pub use walk::walk;
 pub use way_out::{WayOut, owner_of, way_out};

@@ -44,6 +44,8 @@ impl<'a> Walker<'a> {
             return Err(self.no_route(subnet_id, vpc_id, &packet, interface, table));
         };
         let from = From { subnet_id, vpc_id, interface, table, chosen };
+        self.subject.route_table_id = Some(table.route_table_id.clone());
+        self.subject.destination = Some(chosen.route.destination.clone());
         if chosen.route.state == RouteState::Blackhole {
             return Err(self.blackhole(&from, &packet));
         }

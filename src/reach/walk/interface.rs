@@ -9,7 +9,7 @@ use crate::reach::filter::{self, Groups};
 use crate::reach::flow::Packet;
 use crate::reach::host::source_translations;
 use crate::reach::routing::has_address;
-use crate::reach::{Code, Component, Decision, Direction, Evidence};
+use crate::reach::{Cause, Code, Component, Decision, Direction, Evidence};
 
 impl<'a> Walker<'a> {
     /// A packet leaves an interface: check, groups, then the subnet's table.
@@ -226,19 +226,29 @@ impl<'a> Walker<'a> {
                 let detail = format!("no {kind} rule of {} lets {packet} {way} {eni}", names.join(", "));
                 let evidence =
                     groups.iter().map(|group| evidence::group_rules(self.network, group, direction)).collect();
-                Err(self.deny(Component::SecurityGroup, first, Code::EniSgRulesMismatch, detail, evidence))
+                let cause = match direction {
+                    RuleDirection::Ingress => Cause::NatIngressRule,
+                    RuleDirection::Egress if interface.instance_id() == Some(&self.flow.instance_id) => {
+                        Cause::ClientEgressRule
+                    }
+                    RuleDirection::Egress => Cause::NatEgressRule,
+                };
+                Err(self.deny_because(cause, Component::SecurityGroup, first, detail, evidence))
             }
-            Groups::Unknown(unknown) => Err(self.cannot_tell(Component::SecurityGroup, first, unknown)),
+            Groups::Unknown(unknown) => self.filter_unknown(Component::SecurityGroup, first, unknown),
         }
     }
 
     /// The network ACL of a subnet, for a packet that crosses its edge. Stateless: replies are asked about too.
     pub(super) fn acl(&mut self, subnet_id: &SubnetId, direction: AclDirection, packet: &Packet) -> Step<()> {
-        let found = self.need(Component::NetworkAcl, None, self.network.network_acl_of(subnet_id))?;
+        let found = match self.network.network_acl_of(subnet_id) {
+            Ok(found) => found,
+            Err(unknown) => return self.filter_unknown(Component::NetworkAcl, None, unknown.clone()),
+        };
         let Some(acl) = found else {
             let reason = "DescribeNetworkAcls shows none, and every subnet has one";
             let unknown = Unknown::new(format!("network ACL of {subnet_id}"), reason);
-            return Err(self.cannot_tell(Component::NetworkAcl, None, unknown));
+            return self.filter_unknown(Component::NetworkAcl, None, unknown);
         };
         let entry = filter::deciding_entry(acl, direction, packet);
         let evidence = vec![evidence::acl(self.network, acl, direction, entry)];
@@ -252,6 +262,27 @@ impl<'a> Walker<'a> {
         }
         let rule = entry.map_or_else(|| "no entry".to_owned(), |entry| format!("entry {}", entry.rule_number));
         let detail = format!("{id} does not let {packet} {way} {subnet_id}: {rule} decides");
-        Err(self.deny(Component::NetworkAcl, resource, Code::SubnetAclRestriction, detail, evidence))
+        let forwarded = !self.forwarders.is_empty() || !self.gateway_connections.is_empty();
+        let behind_nat = !self.entered_by.is_empty() || !self.gateway_connections.is_empty();
+        let cause = match (self.direction, direction) {
+            (Direction::Forward, AclDirection::Egress) if forwarded => Cause::AclNatEgress,
+            (Direction::Forward, AclDirection::Egress) => Cause::AclPrivateEgress,
+            (Direction::Forward, AclDirection::Ingress) => Cause::AclNatIngress,
+            (Direction::Reply, AclDirection::Egress) => Cause::AclReplyNatEgress,
+            (Direction::Reply, AclDirection::Ingress) if behind_nat && self.replied_by_nat(packet) => {
+                Cause::AclReplyPrivateIngress
+            }
+            (Direction::Reply, AclDirection::Ingress) if behind_nat => Cause::AclReplyNatIngress,
+            (Direction::Reply, AclDirection::Ingress) => Cause::AclReplyPrivateIngress,
+        };
+        self.subject.subnet_id = Some(subnet_id.clone());
+        self.subject.packet = Some(packet.dropped());
+        Err(self.deny_because(cause, Component::NetworkAcl, resource, detail, evidence))
+    }
+
+    /// Whether a reply is translated back already, so that it is on its way to the sender itself.
+    fn replied_by_nat(&self, packet: &Packet) -> bool {
+        !self.forwarders.is_empty()
+            || self.gateway_connections.iter().any(|(_, before, _)| before.source == packet.destination)
     }
 }

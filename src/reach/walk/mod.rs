@@ -16,7 +16,7 @@ use std::net::IpAddr;
 
 use super::flow::Packet;
 use super::host::{Connection, Line};
-use super::{Code, Component, Decision, Direction, Disposition, Evidence, Flow, Hop, Trace};
+use super::{Cause, Code, Component, Decision, Direction, Disposition, Evidence, Flow, Hop, Subject, Trace};
 use crate::model::host::HostFacts;
 use crate::model::{
     InstanceId, InternetGatewayId, NatGatewayId, Network, NetworkInterface, NetworkInterfaceId, ResourceId, SubnetId,
@@ -28,7 +28,26 @@ use crate::model::{
 /// Hosts that forward must be known, as must a sender with several interfaces; of other senders and receivers nothing
 /// unusual is assumed when they are not known, and what is known of them (routes, firewall) is honoured.
 pub fn walk(network: &Network, hosts: &dyn HostFacts, flow: &Flow) -> Trace {
+    walk_on(network, hosts, flow, false).trace
+}
+
+/// A walk, and what stopped it as a repair needs it.
+pub(super) struct Walked {
+    pub(super) trace: Trace,
+    /// The cause of the hop that drops, and what it is about.
+    pub(super) stopped_by: Option<(Cause, Subject)>,
+    /// Filters that are not known and were taken to let the packet pass. Empty unless that was asked for.
+    pub(super) assumed: Vec<Unknown>,
+}
+
+/// As [`walk`]. With `assume`, groups, ACLs and attachments that are not known let the packet pass, so that what lies
+/// behind them is found too; a walk that assumed anything is never delivered.
+pub(super) fn walk_on(network: &Network, hosts: &dyn HostFacts, flow: &Flow, assume: bool) -> Walked {
     let mut walker = Walker {
+        assume,
+        assumed: Vec::new(),
+        subject: Subject::default(),
+        cause: None,
         network,
         hosts,
         flow,
@@ -45,17 +64,23 @@ pub fn walk(network: &Network, hosts: &dyn HostFacts, flow: &Flow) -> Trace {
         last_pass: None,
     };
     let disposition = match walker.there_and_back() {
+        Ok(()) if !walker.assumed.is_empty() => Disposition::InsufficientInformation,
         Ok(()) => Disposition::Delivered,
         Err(Stop::Dropped) => Disposition::Dropped,
         Err(Stop::Unknown) => Disposition::InsufficientInformation,
     };
-    Trace {
-        flow: flow.clone(),
-        disposition,
-        hops: walker.hops,
-        address: walker.address,
-        refused: walker.refused && disposition == Disposition::Dropped,
-        unknown: walker.unknown,
+    let stopped_by = walker.cause.filter(|_| disposition == Disposition::Dropped);
+    Walked {
+        stopped_by: stopped_by.map(|cause| (cause, Subject { flow: Some(flow.clone()), ..walker.subject })),
+        assumed: walker.assumed,
+        trace: Trace {
+            flow: flow.clone(),
+            disposition,
+            hops: walker.hops,
+            address: walker.address,
+            refused: walker.refused && disposition == Disposition::Dropped,
+            unknown: walker.unknown,
+        },
     }
 }
 
@@ -148,6 +173,13 @@ struct Walker<'a> {
     /// By which interface the first packet came in at each instance that forwarded it.
     entered_by: Vec<(&'a InstanceId, &'a NetworkInterfaceId)>,
     last_pass: Option<Pass<'a>>,
+    /// Take filters that are not known to let the packet pass.
+    assume: bool,
+    assumed: Vec<Unknown>,
+    /// What the current place is about, for the hop that drops.
+    subject: Subject,
+    /// The cause of the hop that drops.
+    cause: Option<Cause>,
 }
 
 /// A packet that is forwarded more often than this goes in circles.
@@ -173,6 +205,7 @@ impl<'a> Walker<'a> {
     fn follow(&mut self, start: Place<'a>) -> Step<(End<'a>, Packet)> {
         let mut place = start;
         loop {
+            self.subject = subject_of(&place);
             place = match place {
                 Place::Leaving { interface, packet } => self.leave(interface, packet)?,
                 Place::Entering { interface, packet, from } => self.enter(interface, packet, from)?,
@@ -230,6 +263,20 @@ impl<'a> Walker<'a> {
         self.hops.push(Hop { component, resource_id, direction, decision, detail, evidence, code: None });
     }
 
+    /// The hop that drops the packet, for a cause that is one of several with its code.
+    fn deny_because(
+        &mut self,
+        cause: Cause,
+        component: Component,
+        resource_id: Option<ResourceId>,
+        detail: String,
+        evidence: Vec<Evidence>,
+    ) -> Stop {
+        let stop = self.deny(component, resource_id, cause.code(), detail, evidence);
+        self.cause = Some(cause);
+        stop
+    }
+
     /// The hop that drops the packet.
     fn deny(
         &mut self,
@@ -239,6 +286,10 @@ impl<'a> Walker<'a> {
         detail: String,
         evidence: Vec<Evidence>,
     ) -> Stop {
+        if let Some(id) = &resource_id {
+            self.subject.name(id);
+        }
+        self.cause = Cause::ALL.iter().find(|cause| cause.code() == code).copied();
         self.hop(component, resource_id, Decision::Denied, detail, evidence);
         if let Some(hop) = self.hops.last_mut() {
             hop.code = Some(code);
@@ -252,6 +303,19 @@ impl<'a> Walker<'a> {
         self.hop(component, resource_id, Decision::Unknown, detail, Vec::new());
         self.unknown.push(unknown);
         Stop::Unknown
+    }
+
+    /// A filter that is not known: the walk ends, or goes on as if it let the packet pass.
+    fn filter_unknown(&mut self, component: Component, resource_id: Option<ResourceId>, unknown: Unknown) -> Step<()> {
+        let assume = self.assume.then(|| unknown.clone());
+        let stop = self.cannot_tell(component, resource_id, unknown);
+        match assume {
+            Some(unknown) => {
+                self.assumed.push(unknown);
+                Ok(())
+            }
+            None => Err(stop),
+        }
     }
 
     /// A value that must be known to go on.
@@ -268,5 +332,27 @@ impl<'a> Walker<'a> {
     fn called(&self, id: &InstanceId) -> String {
         let name = self.network.instances.shown().get(id.as_str()).and_then(|instance| instance.tags.name());
         name.map_or_else(|| id.to_string(), |name| format!("{id} ({name})"))
+    }
+}
+
+/// What a place is about.
+fn subject_of(place: &Place<'_>) -> Subject {
+    let (interface, packet) = match place {
+        Place::Leaving { interface, packet } | Place::Entering { interface, packet, .. } => (Some(*interface), packet),
+        Place::Routing { interface, packet, .. } => (*interface, packet),
+        Place::Inbound { packet, .. } | Place::Arrived { packet, .. } => (None, packet),
+    };
+    let (subnet_id, vpc_id) = match place {
+        Place::Routing { subnet_id, vpc_id, .. } => (Some(*subnet_id), Some(*vpc_id)),
+        Place::Inbound { vpc_id, .. } => (None, Some(*vpc_id)),
+        _ => (interface.map(|i| &i.subnet_id), interface.map(|i| &i.vpc_id)),
+    };
+    Subject {
+        packet: Some(packet.dropped()),
+        subnet_id: subnet_id.cloned(),
+        vpc_id: vpc_id.cloned(),
+        network_interface_id: interface.map(|interface| interface.network_interface_id.clone()),
+        instance_id: interface.and_then(NetworkInterface::instance_id).cloned(),
+        ..Subject::default()
     }
 }

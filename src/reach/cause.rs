@@ -1,0 +1,313 @@
+//! Every cause that natdeck can name: one row each, with what it means and where it sits. Pure data.
+//!
+//! A [`Code`] is what is printed; a [`Cause`] is finer where one code stands for several places, as a network ACL
+//! that denies in one of six.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Code;
+
+/// Whether a cause stops packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Packets do not arrive, or leave by another way out than was meant.
+    Breaks,
+    /// It works, but.
+    Warns,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Breaks => "breaks",
+            Self::Warns => "warns",
+        })
+    }
+}
+
+/// Where a cause sits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In what AWS's API describes.
+    Vpc,
+    /// On the NAT host, where AWS's own analysis does not look.
+    NatHost,
+    /// On the private instance.
+    Client,
+    /// In the test itself: no verdict on egress.
+    Test,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Vpc => "VPC",
+            Self::NatHost => "NAT host",
+            Self::Client => "client",
+            Self::Test => "test",
+        })
+    }
+}
+
+/// Who can put it right.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mend {
+    /// `--fix` can, where the snapshot says enough.
+    Natdeck,
+    /// A person has to: it needs a decision or something that natdeck cannot reach.
+    Person,
+}
+
+macro_rules! causes {
+    ($($variant:ident: $code:ident $($suffix:literal)?, $severity:ident, $place:ident, $mend:ident, $text:literal;)+) => {
+        /// Why a private instance does not reach the internet through its NAT, or why that cannot be told.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Cause {
+            $(#[doc = $text] $variant,)+
+        }
+
+        impl Cause {
+            /// Every cause, in the order of the reference: VPC, NAT host, client, test.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// What is printed for it.
+            pub fn code(self) -> Code {
+                match self {
+                    $(Self::$variant => Code::$code,)+
+                }
+            }
+
+            /// Which of the places of its code. Empty where a code has one.
+            fn suffix(self) -> &'static str {
+                match self {
+                    $(Self::$variant => causes!(@suffix $($suffix)?),)+
+                }
+            }
+
+            /// How bad it is as a rule. A [`super::Finding`] may be milder.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $(Self::$variant => Severity::$severity,)+
+                }
+            }
+
+            pub fn place(self) -> Place {
+                match self {
+                    $(Self::$variant => Place::$place,)+
+                }
+            }
+
+            /// Why it breaks egress, in a sentence or two.
+            pub fn explanation(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+
+            fn mend(self) -> Mend {
+                match self {
+                    $(Self::$variant => Mend::$mend,)+
+                }
+            }
+        }
+    };
+    (@suffix) => { "" };
+    (@suffix $suffix:literal) => { $suffix };
+}
+
+causes! {
+    NoRoute: NoRouteToDestination, Breaks, Vpc, Natdeck,
+        "The private subnet's route table has no route that matches, so AWS drops the packet at the subnet's router.";
+    BlackholeRoute: BlackholeRoute, Breaks, Vpc, Natdeck,
+        "The route's target is gone, detached or stopped: EC2 keeps the route, marks it blackhole and drops what it takes.";
+    MainTableApplies: MainTableApplies, Breaks, Vpc, Natdeck,
+        "A subnet without an association uses the VPC's main table. The table that leads to the NAT applies to nothing.";
+    MoreSpecificRoute: MoreSpecificRoute, Breaks, Vpc, Natdeck,
+        "The longest prefix wins whatever its origin, so this route takes the packet before the default route does.";
+    RoutedToOtherEgress: RoutedToOtherEgress, Breaks, Vpc, Natdeck,
+        "The default route leads to another way out than the NAT, so the outside sees another address, or nothing arrives.";
+    NatSubnetNotPublic: NatSubnetNotPublic, Breaks, Vpc, Natdeck,
+        "The NAT's own subnet must route to an internet gateway. Without that its packets go nowhere, or back to itself.";
+    IgwNotAttached: IgwNotAttached, Breaks, Vpc, Natdeck,
+        "The VPC has no attached internet gateway, and nothing leaves a VPC to the IPv4 internet without one.";
+    VpcBlockPublicAccess: VpcBlockPublicAccess, Breaks, Vpc, Person,
+        "VPC Block Public Access stops internet gateways. Even the one-way mode lets only NAT gateways out, not instances.";
+    NoPublicAddress: NoPublicAddress, Breaks, Vpc, Natdeck,
+        "An internet gateway drops what has no public address. An instance with two interfaces gets none back after a stop.";
+    AddressMoved: AddressMoved, Breaks, Vpc, Natdeck,
+        "The NAT's Elastic IP is associated with something else, so the internet gateway drops what the NAT sends.";
+    SourceDestCheck: EniSourceDestCheckRestriction, Breaks, Vpc, Natdeck,
+        "The check drops packets that are neither from nor to the interface's addresses, which is all that a NAT forwards.";
+    SourceDestCheckOnReply: SourceDestCheckOnReply, Breaks, Vpc, Natdeck,
+        "The check belongs to each interface. Here the reply leaves with a foreign source and is dropped.";
+    EniNotAttached: EniNotAttached, Breaks, Vpc, Natdeck,
+        "The route leads to an interface that no instance holds, so nobody takes the packet.";
+    NatIngressRule: EniSgRulesMismatch "nat-ingress", Breaks, Vpc, Natdeck,
+        "Security groups only allow. No ingress rule of the NAT's groups lets the private instance in.";
+    NatEgressRule: EniSgRulesMismatch "nat-egress", Breaks, Vpc, Natdeck,
+        "Security groups only allow. No egress rule of the NAT's groups lets the packet out.";
+    ClientEgressRule: EniSgRulesMismatch "client-egress", Breaks, Vpc, Natdeck,
+        "Security groups only allow. No egress rule of the private instance's groups lets the packet out.";
+    AclPrivateEgress: SubnetAclRestriction "private-egress", Breaks, Vpc, Natdeck,
+        "The network ACL of the private subnet does not let the packet out. The lowest rule number that matches decides.";
+    AclNatIngress: SubnetAclRestriction "nat-ingress", Breaks, Vpc, Natdeck,
+        "The network ACL of the NAT's subnet does not let the private instance's packet in.";
+    AclNatEgress: SubnetAclRestriction "nat-egress", Breaks, Vpc, Natdeck,
+        "The network ACL of the NAT's subnet does not let the packet out to the internet.";
+    AclReplyNatIngress: SubnetAclRestriction "reply-nat-ingress", Breaks, Vpc, Natdeck,
+        "ACLs are stateless: the reply needs an entry for ephemeral ports into the NAT's subnet, and has none.";
+    AclReplyNatEgress: SubnetAclRestriction "reply-nat-egress", Breaks, Vpc, Natdeck,
+        "ACLs are stateless: the reply needs an entry for ephemeral ports out of the NAT's subnet, and has none.";
+    AclReplyPrivateIngress: SubnetAclRestriction "reply-private-ingress", Breaks, Vpc, Natdeck,
+        "ACLs are stateless: the reply needs an entry for ephemeral ports into the private subnet, and has none.";
+    SgReferencesNotPreserved: SgReferencesNotPreserved, Breaks, Vpc, Natdeck,
+        "A transit gateway or peering forgets the sender's security group, so a rule that names that group never matches.";
+    PcxRequiresAddress: PcxRequiresAddressInVpcCidr, Breaks, Vpc, Person,
+        "A peering connection carries only packets to addresses of the peer VPC. A way out cannot be shared through it.";
+    NatInstanceStopped: NatInstanceStopped, Breaks, Vpc, Natdeck,
+        "The NAT instance does not run, and what its route takes is dropped.";
+    NatStatusCheckFailed: NatStatusCheckFailed, Breaks, Vpc, Natdeck,
+        "The NAT instance hangs while its state is running, so the route stays active and leads into a dead host.";
+    NatInOtherZone: NatInOtherZone, Warns, Vpc, Person,
+        "It works, but every byte pays for crossing zones, and this zone loses its egress when the other one fails.";
+    Ipv6OnlyClient: Ipv6OnlyClient, Breaks, Vpc, Person,
+        "The instance has no IPv4 address. A NAT instance translates IPv4 only; NAT64 needs a NAT gateway and DNS64.";
+
+    HostUserDataFailed: HostUserDataFailed, Breaks, NatHost, Natdeck,
+        "The boot script died half-way, so that the host was never made a NAT.";
+    HostNoFirewallTool: HostNoFirewallTool, Breaks, NatHost, Natdeck,
+        "Neither iptables nor nft is installed, so nothing can have set up translation. Amazon Linux 2023 ships neither.";
+    HostIpForwardOff: HostIpForwardOff, Breaks, NatHost, Natdeck,
+        "The kernel drops every packet that is not for itself while net.ipv4.ip_forward is 0.";
+    HostNoMasquerade: HostNoMasquerade, Breaks, NatHost, Natdeck,
+        "Nothing translates the source, so the packet leaves with an address that AWS drops and nobody could answer.";
+    HostMasqueradeWrongInterface: HostMasqueradeWrongInterface, Breaks, NatHost, Natdeck,
+        "The masquerade rule names an interface by which the packet does not leave, so it never matches.";
+    HostForwardDenied: HostForwardDenied, Breaks, NatHost, Natdeck,
+        "The host's own firewall refuses to forward: Docker sets the policy to DROP, other packages add a REJECT rule.";
+    HostForwardReplyDenied: HostForwardReplyDenied, Breaks, NatHost, Natdeck,
+        "The host's firewall forwards the packet and drops the reply: no rule accepts RELATED,ESTABLISHED.";
+    HostRpFilter: HostRpFilter, Breaks, NatHost, Natdeck,
+        "The strict reverse-path filter drops what comes in by another interface than the way back to its source.";
+    HostInterfaceDown: HostInterfaceDown, Breaks, NatHost, Natdeck,
+        "An interface of the host has no link or no address, so the kernel neither takes nor sends packets there.";
+    HostDefaultRouteWrong: HostDefaultRouteWrong, Breaks, NatHost, Natdeck,
+        "The host's default route is missing or leaves by an interface that does not lead to the internet gateway.";
+    HostNoReturnRoute: HostNoReturnRoute, Breaks, NatHost, Natdeck,
+        "The host knows no way back to this private subnet but its default route, so replies leave by the outer interface.";
+    HostRulesNotPersistent: HostRulesNotPersistent, Warns, NatHost, Natdeck,
+        "It works now, and nothing on the host's disk would bring it back after a reboot.";
+    HostConntrackFull: HostConntrackFull, Breaks, NatHost, Natdeck,
+        "The connection tracking table is full. The kernel drops new connections and lets old ones go on.";
+    HostAllowanceExceeded: HostAllowanceExceeded, Warns, NatHost, Person,
+        "EC2 queues or drops packets beyond what the instance type may send, track or carry.";
+    HostPortsExhausted: HostPortsExhausted, Breaks, NatHost, Person,
+        "One address has some 64,000 source ports towards one destination. When they are taken, new connections fail.";
+    HostPathMtu: HostPathMtu, Breaks, NatHost, Natdeck,
+        "Small packets pass and large ones hang: 9001 bytes inside, 1500 outside, and the ICMP that says so is dropped.";
+    HostCpuCredits: HostCpuCredits, Warns, NatHost, Person,
+        "A burstable instance in standard mode that has spent its credits is held down to its baseline.";
+
+    ClientDns: ClientDns, Breaks, Client, Natdeck,
+        "Names do not resolve. The VPC's resolver needs EnableDnsSupport and DHCP options that name it.";
+    ClientProxyOrFirewall: ClientProxyOrFirewall, Breaks, Client, Person,
+        "The private instance's own firewall or proxy settings keep it from connecting.";
+    ClientNotRunning: ClientNotRunning, Breaks, Client, Person,
+        "The private instance does not run, so it sends nothing.";
+    NoSuchAddress: NoSuchAddress, Breaks, Client, Person,
+        "Nothing on the path has the destination's address.";
+
+    TestNoInstanceProfile: TestNoInstanceProfile, Breaks, Test, Person,
+        "SSM's agent needs an instance profile whose role holds AmazonSSMManagedInstanceCore.";
+    TestNoSsmPath: TestNoSsmPath, Breaks, Test, Person,
+        "SSM's agent has no endpoints in the VPC and no way out: it rode on the egress that is broken.";
+    TestEndpointBlocked: TestEndpointBlocked, Breaks, Test, Person,
+        "The endpoint of SSM cannot be used: its group, its subnet or its private DNS is in the way.";
+    TestAgentOffline: TestAgentOffline, Breaks, Test, Person,
+        "SSM's agent does not answer.";
+    TestDeliveryTimedOut: TestDeliveryTimedOut, Breaks, Test, Person,
+        "The command never reached the agent.";
+    TestAccessDenied: TestAccessDenied, Breaks, Test, Person,
+        "The caller may not send commands.";
+    TestTargetDown: TestTargetDown, Warns, Test, Person,
+        "The address service itself is down: a second service answered.";
+}
+
+impl Cause {
+    /// As `sandbox break` takes it: the code, and the place where a code has several: `SUBNET_ACL_RESTRICTION:nat-egress`.
+    pub fn name(self) -> String {
+        match self.suffix() {
+            "" => self.code().to_string(),
+            suffix => format!("{}:{suffix}", self.code()),
+        }
+    }
+
+    /// The cause with a name; a code that stands for several places names its first.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|cause| cause.name() == name)
+            .or_else(|| Self::ALL.iter().find(|cause| cause.code().as_str() == name))
+            .copied()
+    }
+
+    /// Whether natdeck has a repair for it, where the snapshot says enough to be sure what to change.
+    pub fn repairable(self) -> bool {
+        self.mend() == Mend::Natdeck
+    }
+
+    /// What AWS's Reachability Analyzer calls it, where it has a word
+    /// (<https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html>). `None`: it does not see it.
+    pub fn aws_code(self) -> Option<&'static str> {
+        Some(match self.code() {
+            Code::NoRouteToDestination | Code::NatSubnetNotPublic | Code::MainTableApplies => "NO_ROUTE_TO_DESTINATION",
+            Code::BlackholeRoute => "BAD_STATE_ROUTE",
+            Code::MoreSpecificRoute => "MORE_SPECIFIC_ROUTE",
+            Code::IgwNotAttached | Code::EniNotAttached => "BAD_STATE_ATTACHMENT",
+            Code::VpcBlockPublicAccess => "VPC_BLOCK_PUBLIC_ACCESS_ENABLED",
+            Code::NoPublicAddress | Code::AddressMoved => "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
+            Code::EniSourceDestCheckRestriction | Code::SourceDestCheckOnReply => "ENI_SOURCE_DEST_CHECK_RESTRICTION",
+            Code::EniSgRulesMismatch => "ENI_SG_RULES_MISMATCH",
+            Code::SubnetAclRestriction => "SUBNET_ACL_RESTRICTION",
+            Code::SgReferencesNotPreserved => "SG_REFERENCES_NOT_PRESERVED",
+            Code::PcxRequiresAddressInVpcCidr => "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR",
+            Code::NatInstanceStopped => "BAD_STATE",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_found_by_its_name_and_names_are_unique() {
+        let names: BTreeSet<String> = Cause::ALL.iter().map(|cause| cause.name()).collect();
+        assert_eq!(names.len(), Cause::ALL.len());
+        for cause in Cause::ALL {
+            assert_eq!(Cause::parse(&cause.name()), Some(*cause));
+        }
+        assert_eq!(Cause::parse("SUBNET_ACL_RESTRICTION"), Some(Cause::AclPrivateEgress));
+    }
+
+    #[test]
+    fn every_code_has_a_cause() {
+        for code in Code::ALL {
+            assert!(Cause::ALL.iter().any(|cause| cause.code() == *code), "{code}");
+        }
+    }
+}
