@@ -19,7 +19,7 @@ pub use event::{Due, Event};
 pub use records::{
     DhcpOptions, EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, LaunchTemplate,
     LaunchTemplateVersion, NatGatewayRecord, Peering, PeeringState, PrefixListRecord, ProfileAssociation, Records,
-    Volume, VolumeState,
+    Volume, VolumeModification, VolumeState,
 };
 
 use super::actions;

@@ -128,14 +128,35 @@ pub struct Volume {
     pub volume_id: String,
     pub size_gib: u32,
     pub volume_type: String,
+    /// `None`: the type has no figure of its own, as magnetic ones.
+    #[serde(default)]
+    pub iops: Option<u32>,
+    /// MiB per second; gp3 only.
+    #[serde(default)]
+    pub throughput: Option<u32>,
     pub encrypted: bool,
     pub availability_zone: String,
     pub created_at: Timestamp,
     pub attached_to: Option<InstanceId>,
+    #[serde(default)]
+    pub attached_at: Option<Timestamp>,
     pub device: String,
     pub delete_on_termination: bool,
     pub snapshot_id: Option<String>,
+    /// What it was before it was last modified.
+    #[serde(default)]
+    pub modification: Option<VolumeModification>,
     pub tags: Tags,
+}
+
+/// The latest modification of a volume: what it was, and when it became what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeModification {
+    pub size_gib: u32,
+    pub volume_type: String,
+    pub iops: Option<u32>,
+    pub throughput: Option<u32>,
+    pub at: Timestamp,
 }
 
 impl Volume {

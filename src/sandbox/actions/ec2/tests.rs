@@ -9,6 +9,7 @@ mod interfaces;
 mod launch_templates;
 mod lists_and_peers;
 mod routes;
+mod volumes;
 mod vpcs;
 
 use std::collections::BTreeMap;

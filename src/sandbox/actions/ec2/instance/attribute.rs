@@ -1,6 +1,7 @@
 //! Single attributes of an instance.
 
 use super::super::route::several_interfaces;
+use super::super::volume;
 use super::super::{Answer, done, security_group};
 use super::launch::check_user_data;
 use super::run::groups;
@@ -43,18 +44,7 @@ pub fn describe_attribute(world: &World, query: &Query) -> Answer {
             }
             _ => return Err(several_interfaces(id)),
         },
-        "blockDeviceMapping" => {
-            let volume =
-                record.and_then(|record| record.root_volume_id.as_ref()).and_then(|id| world.records.volumes.get(id));
-            let devices = volume.map(|volume| {
-                let ebs = Xml::new()
-                    .text("volumeId", &volume.volume_id)
-                    .text("status", "attached")
-                    .text("deleteOnTermination", volume.delete_on_termination);
-                Xml::new().text("deviceName", &volume.device).node("ebs", ebs)
-            });
-            answer.items("blockDeviceMapping", devices)
-        }
+        "blockDeviceMapping" => answer.items("blockDeviceMapping", volume::device_mapping(world, instance)),
         "kernel" | "ramdisk" | "sriovNetSupport" => answer.node(attribute, Xml::new()),
         other => {
             return Err(ApiError::invalid_value(format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::describe::{FilterValues, Filters, PAGES, many, maybe, one, page, select};
 use super::super::images::find_image;
 use super::super::network_interface::{of_instance_xml, private_dns_name, public_dns_name};
-use super::super::{Answer, catalog, iso8601};
+use super::super::{Answer, catalog, iso8601, volume};
 use super::run::{groups, tag_set};
 use super::types::instance_type;
 use super::{state_code, state_xml};
@@ -25,15 +25,6 @@ fn interfaces<'a>(world: &'a World, instance: &Instance) -> Vec<&'a NetworkInter
 pub fn instance_xml(world: &World, instance: &Instance) -> Xml {
     let record = world.records.instances.get(&instance.instance_id);
     let image = find_image(world, instance.image_id.as_str()).ok();
-    let volume = record.and_then(|record| record.root_volume_id.as_ref()).and_then(|id| world.records.volumes.get(id));
-    let devices = volume.map(|volume| {
-        let ebs = Xml::new()
-            .text("volumeId", &volume.volume_id)
-            .text("status", "attached")
-            .text("attachTime", iso8601(volume.created_at))
-            .text("deleteOnTermination", volume.delete_on_termination);
-        Xml::new().text("deviceName", &volume.device).node("ebs", ebs)
-    });
     let metadata = record.map(|record| {
         Xml::new()
             .text("state", if instance.state == InstanceState::Pending { "pending" } else { "applied" })
@@ -96,7 +87,7 @@ pub fn instance_xml(world: &World, instance: &Instance) -> Xml {
         .text("architecture", &instance.architecture)
         .text("rootDeviceType", "ebs")
         .opt("rootDeviceName", image.map(|image| image.root_device_name))
-        .items("blockDeviceMapping", devices)
+        .items("blockDeviceMapping", volume::device_mapping(world, instance))
         .text("virtualizationType", "hvm")
         .text("clientToken", record.map(|record| record.client_token.as_str()).unwrap_or_default())
         .items("tagSet", tag_set(&instance.tags))

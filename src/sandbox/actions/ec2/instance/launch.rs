@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::super::images::{self, find_image};
 use super::super::network_interface::address_wishes;
+use super::super::volume::{Shape, shape};
 use super::super::{catalog, security_group, tag};
 use super::types::{InstanceType, instance_type};
 use crate::model::{InterfaceStatus, NetworkInterface, NetworkInterfaceId, SecurityGroupId, Subnet, Tags, Vpc};
@@ -27,7 +28,8 @@ pub struct Launch {
     pub http_endpoint: String,
     pub hop_limit: u32,
     pub metadata_tags: String,
-    pub volume: VolumeSpec,
+    /// The root volume first.
+    pub volumes: Vec<VolumeSpec>,
     pub monitoring: bool,
     pub ebs_optimized: bool,
     pub disable_api_termination: bool,
@@ -54,10 +56,11 @@ pub struct InterfaceSpec {
     pub addresses: Query,
 }
 
-/// The root volume.
+/// One volume of a launch.
 pub struct VolumeSpec {
-    pub size_gib: u32,
-    pub volume_type: String,
+    /// `/dev/xvda`
+    pub device: String,
+    pub(super) shape: Shape,
     pub encrypted: bool,
     pub delete_on_termination: bool,
 }
@@ -144,7 +147,7 @@ pub fn parse(world: &World, query: &Query) -> Result<Launch, ApiError> {
         http_endpoint,
         hop_limit,
         metadata_tags,
-        volume: volume(query, &image)?,
+        volumes: volumes(query, &image)?,
         image,
         monitoring: query.bool("Monitoring.Enabled")?.unwrap_or(false),
         ebs_optimized: query.bool("EbsOptimized")?.unwrap_or(false),
@@ -211,41 +214,60 @@ pub(super) fn profile(world: &World, query: &Query) -> Result<Option<(String, St
     Ok(Some((found.arn.clone(), found.instance_profile_id.clone())))
 }
 
-fn volume(query: &Query, image: &Image) -> Result<VolumeSpec, ApiError> {
-    let mut spec = VolumeSpec {
-        size_gib: image.volume_size_gib,
-        volume_type: image.volume_type.clone(),
+/// The volumes of a launch: the root volume first.
+fn volumes(query: &Query, image: &Image) -> Result<Vec<VolumeSpec>, ApiError> {
+    let of_image =
+        Shape { size_gib: image.volume_size_gib, volume_type: image.volume_type.clone(), iops: None, throughput: None };
+    let mut root = VolumeSpec {
+        device: image.root_device_name.clone(),
+        shape: shape(&Query::default(), "Ebs.VolumeSize", &of_image)?,
         encrypted: false,
         delete_on_termination: true,
     };
+    let mut others: Vec<VolumeSpec> = Vec::new();
     for mapping in query.structs("BlockDeviceMapping") {
-        let device = mapping.require("DeviceName")?;
-        if device != image.root_device_name {
+        let device = mapping.require("DeviceName")?.to_owned();
+        if mapping.has("NoDevice") || mapping.has("VirtualName") {
+            // A device that the image does not have anyway, or an instance store, which these types do not have.
+            continue;
+        }
+        let ebs = mapping.nested("Ebs");
+        let is_root = device == image.root_device_name;
+        if is_root && ebs.int("VolumeSize")?.is_some_and(|size| size < i64::from(image.volume_size_gib)) {
             return Err(ApiError::new(
-                "UnsupportedOperation",
-                format!("The sandbox gives instances a root volume ({}) only, not {device}.", image.root_device_name),
+                "InvalidBlockDeviceMapping",
+                format!(
+                    "Volume of size {}GB is smaller than snapshot '{}', expect size >= {}GB",
+                    ebs.get("VolumeSize").unwrap_or_default(),
+                    image.snapshot_id,
+                    image.volume_size_gib
+                ),
             ));
         }
-        if let Some(size) = mapping.int("Ebs.VolumeSize")? {
-            spec.size_gib = u32::try_from(size)
-                .ok()
-                .filter(|size| (image.volume_size_gib..=16384).contains(size))
-                .ok_or_else(|| {
-                    ApiError::new(
-                        "InvalidBlockDeviceMapping",
-                        format!(
-                            "Volume of size {size}GB is smaller than snapshot '{}', expect size >= {}GB",
-                            image.snapshot_id, image.volume_size_gib
-                        ),
-                    )
-                })?;
+        let default = if is_root {
+            of_image.clone()
+        } else {
+            Shape { size_gib: 0, volume_type: "gp2".to_owned(), iops: None, throughput: None }
+        };
+        let spec = VolumeSpec {
+            shape: shape(&ebs, "VolumeSize", &default)?,
+            encrypted: ebs.bool("Encrypted")?.unwrap_or(false),
+            delete_on_termination: ebs.bool("DeleteOnTermination")?.unwrap_or(true),
+            device,
+        };
+        if is_root {
+            root = spec;
+        } else if others.iter().any(|other| other.device == spec.device) {
+            return Err(ApiError::invalid_value(format!(
+                "Invalid value '{}' for unixDevice. Attachment point is used twice",
+                spec.device
+            )));
+        } else {
+            others.push(spec);
         }
-        let kinds = ["gp3", "gp2", "io1", "io2", "st1", "sc1", "standard"];
-        spec.volume_type = choice(&mapping, "Ebs.VolumeType", &kinds, &spec.volume_type)?;
-        spec.encrypted = mapping.bool("Ebs.Encrypted")?.unwrap_or(false);
-        spec.delete_on_termination = mapping.bool("Ebs.DeleteOnTermination")?.unwrap_or(true);
     }
-    Ok(spec)
+    others.insert(0, root);
+    Ok(others)
 }
 
 fn interfaces(world: &World, query: &Query, kind: &InstanceType) -> Result<Vec<InterfaceSpec>, ApiError> {

@@ -3,7 +3,7 @@
 use super::super::launch_template;
 use super::super::network_interface::{NewInterface, address_wishes, make};
 use super::super::security_group::group_set;
-use super::super::{Answer, tag};
+use super::super::{Answer, tag, volume};
 use super::describe::instance_xml;
 use super::launch::{self, Launch};
 use crate::model::{
@@ -11,7 +11,7 @@ use crate::model::{
     InterfaceStatus, NetworkInterface, NetworkInterfaceId, StatusCheck, Tags,
 };
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
-use crate::sandbox::world::{Event, InstanceRecord, ProfileAssociation, Volume, World};
+use crate::sandbox::world::{Event, InstanceRecord, ProfileAssociation, World};
 
 /// RunInstances: all interfaces and volumes at once, the boot a little later.
 pub fn run(world: &mut World, query: &Query) -> Answer {
@@ -69,9 +69,8 @@ fn discard(world: &mut World, id: &InstanceId) {
     for interface_id in &instance.network_interface_ids {
         world.drop_interface(interface_id);
     }
-    if let Some(record) = world.records.instances.remove(id) {
-        world.records.volumes.retain(|volume_id, _| Some(volume_id) != record.root_volume_id.as_ref());
-    }
+    world.records.instances.remove(id);
+    world.records.volumes.retain(|_, volume| volume.attached_to.as_ref() != Some(id));
 }
 
 fn run_one(
@@ -115,7 +114,7 @@ fn run_one(
         attach(world, &id, &instance_id, spec);
         attached.push(id);
     }
-    let volume_id = make_volume(world, launch, &instance_id);
+    let root_volume_id = make_volumes(world, launch, &instance_id);
     let primary = attached.first().and_then(|id| world.get::<NetworkInterface>(id)).cloned();
     let instance = Instance {
         instance_id: instance_id.clone(),
@@ -161,7 +160,7 @@ fn run_one(
         cpu_credits: launch.cpu_credits.clone(),
         transition_reason: String::new(),
         state_reason_code: None,
-        root_volume_id: Some(volume_id),
+        root_volume_id,
         booted_at: None,
     };
     world.records.instances.insert(instance_id.clone(), record);
@@ -192,27 +191,24 @@ fn attach(world: &mut World, id: &NetworkInterfaceId, instance_id: &InstanceId, 
     }
 }
 
-fn make_volume(world: &mut World, launch: &Launch, instance_id: &InstanceId) -> String {
-    let volume_id = world.new_id("vol-");
-    let volume = Volume {
-        volume_id: volume_id.clone(),
-        size_gib: launch.volume.size_gib,
-        volume_type: launch.volume.volume_type.clone(),
-        encrypted: launch.volume.encrypted,
-        availability_zone: launch
-            .interfaces
-            .first()
-            .map(|spec| spec.subnet.availability_zone.clone())
-            .unwrap_or_default(),
-        created_at: world.now,
-        attached_to: Some(instance_id.clone()),
-        device: launch.image.root_device_name.clone(),
-        delete_on_termination: launch.volume.delete_on_termination,
-        snapshot_id: Some(launch.image.snapshot_id.clone()),
-        tags: launch.volume_tags.clone(),
-    };
-    world.records.volumes.insert(volume_id.clone(), volume);
-    volume_id
+/// Makes and attaches the volumes. The identifier of the root volume.
+fn make_volumes(world: &mut World, launch: &Launch, instance_id: &InstanceId) -> Option<String> {
+    let zone = launch.interfaces.first().map(|spec| spec.subnet.availability_zone.clone()).unwrap_or_default();
+    let mut root = None;
+    for spec in &launch.volumes {
+        let mut volume =
+            volume::new(world, spec.shape.clone(), zone.clone(), spec.encrypted, launch.volume_tags.clone());
+        volume.attached_to = Some(instance_id.clone());
+        volume.attached_at = Some(world.now);
+        volume.device.clone_from(&spec.device);
+        volume.delete_on_termination = spec.delete_on_termination;
+        if spec.device == launch.image.root_device_name {
+            volume.snapshot_id = Some(launch.image.snapshot_id.clone());
+            root = Some(volume.volume_id.clone());
+        }
+        world.records.volumes.insert(volume.volume_id.clone(), volume);
+    }
+    root
 }
 
 /// Tags of an instance, for answers.
