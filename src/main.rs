@@ -10,6 +10,7 @@ use natdeck::aws::{CallLog, Target};
 use natdeck::cli::arguments::{Arguments, Command, Global, SandboxCommand, ScenarioName, ServeArguments};
 use natdeck::cli::{self, Answer, Context, Terminal};
 use natdeck::model::{ApiCall, CallOutcome};
+use natdeck::sandbox::shell::Interrupt;
 use natdeck::sandbox::{self, Sandbox, Server};
 use natdeck::tui;
 use tracing_subscriber::EnvFilter;
@@ -63,6 +64,9 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
     }
     if let Some(Command::Sandbox(SandboxCommand::Serve(arguments))) = &command {
         return serve(&global, arguments, &terminal).await;
+    }
+    if let Some(Command::Sandbox(SandboxCommand::Shell(arguments))) = &command {
+        return shell(&global, &arguments.instance).await;
     }
     let sandbox = if global.sandbox { Some(Sandbox::open(sandbox_options(&global)?)?) } else { None };
     if sandbox.is_none() {
@@ -233,6 +237,31 @@ async fn serve(global: &Global, arguments: &ServeArguments, terminal: &Terminal)
         })
         .await;
     Ok(Answer::Yes)
+}
+
+/// A shell on a simulated host: at the terminal, or with the script that standard input holds.
+async fn shell(global: &Global, instance: &str) -> eyre::Result<Answer> {
+    let sandbox = Sandbox::open(sandbox_options(global)?)?;
+    let interrupt = Interrupt::default();
+    // Ctrl-c is for the command that runs. At the prompt the line editor sees it as a key.
+    let mut pressed = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let raised = interrupt.clone();
+    let listener = tokio::spawn(async move {
+        while pressed.recv().await.is_some() {
+            raised.raise();
+        }
+    });
+    let instance = instance.to_owned();
+    let interactive = std::io::IsTerminal::is_terminal(&std::io::stdin());
+    // Without a home directory nothing is remembered.
+    let history = xdg_state_dir().ok().map(|directory| directory.join("shell_history"));
+    let ended = tokio::task::spawn_blocking(move || match interactive {
+        true => sandbox::shell::run(sandbox, &instance, history.as_deref(), interrupt),
+        false => sandbox::shell::run_script(sandbox, &instance, interrupt),
+    })
+    .await?;
+    listener.abort();
+    Ok(Answer::Status(u8::try_from(ended?.status & 0xff).unwrap_or(u8::MAX)))
 }
 
 fn reset(global: &Global, terminal: &Terminal) -> eyre::Result<Answer> {

@@ -250,6 +250,15 @@ pub enum SandboxCommand {
     Serve(ServeArguments),
     /// Throw the sandbox's world away and start again from a scenario
     Reset,
+    /// Open a shell on a simulated host; without a terminal, run the script on standard input there
+    Shell(ShellArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ShellArguments {
+    /// The instance's id, or its Name where only one instance has it
+    #[arg(value_name = "INSTANCE")]
+    pub instance: String,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,8 @@ pub enum Answer {
     /// The answer is no: egress is broken, or the plan is not empty.
     No,
     CannotTest,
+    /// What the last command of a shell said.
+    Status(u8),
 }
 
 impl Answer {
@@ -38,6 +40,7 @@ impl Answer {
             Self::Yes => 0,
             Self::No => 1,
             Self::CannotTest => 3,
+            Self::Status(code) => code,
         }
     }
 }

@@ -209,6 +209,14 @@ impl Sandbox {
         Ok(done)
     }
 
+    /// The world as of now, for somebody who works in it for a while. Nobody else gets in before it is dropped.
+    pub(super) fn hold(&self) -> Held<'_> {
+        let now = self.shared.clock.now();
+        let mut state = self.state();
+        state.world.advance(now);
+        Held { state }
+    }
+
     /// Answers one HTTP request: the SDK's, or one that came over a socket. `path` is the request's target, with its
     /// query.
     pub async fn answer(
@@ -262,6 +270,25 @@ impl Sandbox {
     /// A panic elsewhere does not make the world unusable: every request leaves it whole.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The world under its lock.
+pub(super) struct Held<'a> {
+    state: MutexGuard<'a, State>,
+}
+
+impl Held<'_> {
+    pub(super) fn world(&mut self) -> &mut World {
+        &mut self.state.world
+    }
+
+    /// Lets go of the world. What was changed is kept in the file.
+    pub(super) fn release(mut self) -> Result<(), SandboxError> {
+        self.state.world.recompute();
+        self.state.world.touch();
+        self.state.unsaved = true;
+        Ok(self.state.save()?)
     }
 }
 

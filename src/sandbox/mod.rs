@@ -12,6 +12,7 @@ pub mod host;
 pub mod outside;
 pub mod scenario;
 pub mod server;
+pub mod shell;
 pub mod store;
 pub mod wire;
 pub mod world;

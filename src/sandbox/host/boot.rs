@@ -41,7 +41,13 @@ pub enum CloudInit {
 pub(super) enum Event {
     Attach(Nic),
     Detach(u32),
-    Run { script: String, tape: Vec<Answer> },
+    Run {
+        script: String,
+        tape: Vec<Answer>,
+        /// How long it ran until ctrl-c. `None`: to its end.
+        #[serde(default)]
+        limit: Option<Duration>,
+    },
 }
 
 /// User data that waits for the clock.
@@ -135,7 +141,7 @@ impl Machine {
             return;
         }
         self.uptime = self.uptime.max(uptime);
-        if self.pending.as_ref().is_some_and(|pending| pending.wakes_at <= self.uptime) {
+        if !self.held && self.pending.as_ref().is_some_and(|pending| pending.wakes_at <= self.uptime) {
             self.resume(self.uptime, outside);
         }
     }
@@ -176,9 +182,13 @@ impl Machine {
     }
 
     pub(super) fn note(&mut self, event: Event) {
-        let at = self.uptime;
+        self.note_at(self.uptime, event);
+    }
+
+    pub(super) fn note_at(&mut self, at: Duration, event: Event) {
         if let Some(pending) = &mut self.pending {
-            pending.events.push((at, event));
+            let place = pending.events.partition_point(|(other, _)| *other <= at);
+            pending.events.insert(place, (at, event));
         }
     }
 
@@ -213,9 +223,11 @@ impl Machine {
         match event {
             Event::Attach(nic) => self.apply_attach(nic),
             Event::Detach(index) => self.apply_detach(index),
-            Event::Run { script, tape } => {
+            Event::Run { script, tape, limit } => {
                 let mut line = Line::new(outside, tape);
-                self.execute(&script, "bash", &mut line, self.uptime, &Limits::default());
+                let mut limits = Limits::default();
+                limits.time = limit.unwrap_or(limits.time);
+                self.execute(&script, "bash", &mut line, self.uptime, &limits);
             }
         }
     }

@@ -18,6 +18,7 @@ const DIRECTORIES: &[&str] = &[
     "/etc/profile.d",
     "/etc/cron.d",
     "/home/ec2-user",
+    "/home/ssm-user",
     "/opt",
     "/proc/net",
     "/proc/sys",
@@ -38,6 +39,24 @@ const DIRECTORIES: &[&str] = &[
     "/var/tmp",
     "/var/lib/amazon/ssm",
 ];
+
+/// Path, owner, mode: what is not root's with 0755.
+const SPECIAL: &[(&str, u32, u32)] = &[
+    ("/tmp", 0, 0o1777),
+    ("/var/tmp", 0, 0o1777),
+    ("/dev/null", 0, 0o666),
+    ("/dev/fd", 0, 0o777),
+    ("/root", 0, 0o550),
+    ("/home/ec2-user", EC2_USER, 0o700),
+    ("/home/ssm-user", SSM_USER, 0o700),
+    ("/var/log/cloud-init-output.log", 0, 0o640),
+    ("/var/log/messages", 0, 0o600),
+];
+
+/// The user of the image's SSH key.
+pub(super) const EC2_USER: u32 = 1000;
+/// The user that SSM's agent makes for sessions.
+pub(super) const SSM_USER: u32 = 1001;
 
 /// systemd 252's `50-default.conf`, the part about reverse path filtering. `all` is left at the kernel's 0.
 const SYSCTL_AL2023: &str = "\
@@ -226,6 +245,11 @@ pub(super) fn install(machine: &mut Machine) {
     }
     for (name, _) in machine.image_packages() {
         machine.unpack(name, 0);
+    }
+    for (path, owner, mode) in SPECIAL {
+        // Both were just made.
+        let _set = machine.files.set_mode(path, *mode);
+        let _set = machine.files.set_owner(path, *owner);
     }
 }
 

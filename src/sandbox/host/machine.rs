@@ -79,6 +79,9 @@ pub struct Machine {
     pub(super) uptime: Duration,
     pub(super) cloud_init: CloudInit,
     pub(super) pending: Option<Box<Pending>>,
+    /// Somebody's command is in its middle: pending user data does not go on.
+    #[serde(skip)]
+    pub(super) held: bool,
     /// Since boot.
     pub(super) user_data_ended: Option<Duration>,
     /// State of the machine's own dice (temporary names, tokens).
@@ -113,6 +116,7 @@ impl Machine {
             uptime: Duration::ZERO,
             cloud_init: CloudInit::NotRun,
             pending: None,
+            held: false,
             user_data_ended: None,
             dice: launch.seed,
             launch,
@@ -214,7 +218,7 @@ impl Machine {
         let waited = if waits_for_cloud_init(script) { self.finish_user_data(outside) } else { Duration::ZERO };
         let mut line = Line::new(outside, Vec::new());
         let mut output = self.execute(script, "bash", &mut line, self.uptime + waited, &Limits::default());
-        self.note(Event::Run { script: script.to_owned(), tape: line.taped });
+        self.note(Event::Run { script: script.to_owned(), tape: line.taped, limit: None });
         output.elapsed += waited;
         output
     }

@@ -3,6 +3,7 @@
 //!
 //! - [`Machine`]: one instance. [`Machine::boot`] brings up its interfaces and runs its user data,
 //!   [`Machine::run`] runs a script as root, as SSM's `AWS-RunShellScript` does.
+//! - [`Session`]: an interactive shell, [`Machine::enter`] runs what is typed in it before a [`Terminal`].
 //! - [`Outside`]: what lies beyond the host's network cards. The world answers with the packet walk.
 //! - `shell`: bash's grammar from brush-parser, evaluated here. `commands`: what is on the path.
 //!   `netfilter` and `network`: the rules and routes of the kernel, and the tools' formats for them.
@@ -20,9 +21,11 @@ mod nic;
 mod outside;
 mod packages;
 mod services;
+mod session;
 mod shell;
 mod sites;
 mod sysctl;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod vfs;
@@ -31,4 +34,6 @@ pub use boot::CloudInit;
 pub use machine::{Flavour, Launch, Machine, Output};
 pub use nic::Nic;
 pub use outside::{HttpAnswer, HttpRequest, Nowhere, Outside, Reached, ResolveError};
+pub use session::{Entered, Session};
 pub use sites::{answer as answer_of_public_site, is_package_repository};
+pub use terminal::{Interrupted, Stream, Terminal};

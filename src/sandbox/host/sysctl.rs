@@ -259,6 +259,9 @@ impl Machine {
     pub(super) fn append_file(&mut self, path: &str, text: &str, now: i64) -> Result<(), FsError> {
         if let Some(name) = path.strip_prefix("/proc/sys/") {
             let name = dotted(name);
+            if self.files.acting != 0 && self.sysctl(&name).is_some() {
+                return Err(FsError::Denied);
+            }
             if text.is_empty() {
                 return if self.sysctl(&name).is_some() { Ok(()) } else { Err(FsError::NotFound) };
             }

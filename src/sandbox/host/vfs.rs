@@ -17,6 +17,9 @@ pub(super) struct Node {
     pub(super) mode: u32,
     /// Seconds since the epoch.
     pub(super) modified: i64,
+    /// User id. 0 is root's.
+    #[serde(default)]
+    pub(super) owner: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,8 @@ pub(super) enum FsError {
     Invalid,
     #[error("Permission denied")]
     Denied,
+    #[error("Operation not permitted")]
+    NotPermitted,
 }
 
 /// All files of one host.
@@ -55,12 +60,15 @@ pub(super) enum FsError {
 pub(super) struct Vfs {
     nodes: BTreeMap<String, Node>,
     used: usize,
+    /// Whose process is at work: 0, root's, but for sessions of other users. Not part of the disk.
+    #[serde(skip)]
+    pub(super) acting: u32,
 }
 
 impl Default for Vfs {
     fn default() -> Self {
-        let root = Node { kind: Kind::Directory, mode: 0o755, modified: 0 };
-        Self { nodes: BTreeMap::from([("/".to_owned(), root)]), used: 0 }
+        let root = Node { kind: Kind::Directory, mode: 0o755, modified: 0, owner: 0 };
+        Self { nodes: BTreeMap::from([("/".to_owned(), root)]), used: 0, acting: 0 }
     }
 }
 
@@ -143,8 +151,43 @@ impl Vfs {
         matches!(self.node(path), Some(Node { kind: Kind::Directory, .. }))
     }
 
+    /// Whether the acting user has a permission (4 read, 2 write, 1 search) on an entry. Groups are not told apart.
+    fn permits(&self, node: &Node, bit: u32) -> bool {
+        self.acting == 0 || node.mode & (if node.owner == self.acting { bit << 6 } else { bit }) != 0
+    }
+
+    /// Whether the acting user may go through every directory above `path`.
+    fn search(&self, path: &str) -> Result<(), FsError> {
+        if self.acting == 0 {
+            return Ok(());
+        }
+        let above = path.char_indices().filter(|(at, c)| *c == '/' && *at > 0).filter_map(|(at, _)| path.get(..at));
+        for directory in above {
+            if self.nodes.get(directory).is_some_and(|node| !self.permits(node, 1)) {
+                return Err(FsError::Denied);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the acting user may add entries to the directory of `path` and take them out.
+    fn change_directory_of(&self, path: &str) -> Result<(), FsError> {
+        self.search(path)?;
+        match self.nodes.get(parent(path)) {
+            Some(node) if !self.permits(node, 2) => Err(FsError::Denied),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn read(&self, path: &str) -> Result<&str, FsError> {
-        match self.node(path).map(|node| &node.kind) {
+        let node = self.node(path);
+        if self.acting != 0 {
+            self.search(&self.follow(path)?)?;
+            if node.is_some_and(|node| !self.permits(node, 4)) {
+                return Err(FsError::Denied);
+            }
+        }
+        match node.map(|node| &node.kind) {
             Some(Kind::File(text)) => Ok(text),
             Some(Kind::Directory) => Err(FsError::IsDirectory),
             Some(Kind::Link(_)) => Err(FsError::Loop),
@@ -169,6 +212,11 @@ impl Vfs {
         if !self.is_directory(parent(&path)) {
             return Err(if self.exists(parent(&path)) { FsError::NotDirectory } else { FsError::NotFound });
         }
+        match self.nodes.get(&path) {
+            Some(node) if !self.permits(node, 2) => return Err(FsError::Denied),
+            Some(_) => self.search(&path)?,
+            None => self.change_directory_of(&path)?,
+        }
         let mut text = match self.nodes.get(&path).map(|node| &node.kind) {
             Some(Kind::File(text)) => text.clone(),
             Some(_) => return Err(FsError::IsDirectory),
@@ -181,8 +229,8 @@ impl Vfs {
             return Err(FsError::NoSpace);
         }
         self.used = used;
-        let mode = self.nodes.get(&path).map_or(0o644, |node| node.mode);
-        self.nodes.insert(path, Node { kind: Kind::File(text), mode, modified: now });
+        let (mode, owner) = self.nodes.get(&path).map_or((0o644, self.acting), |node| (node.mode, node.owner));
+        self.nodes.insert(path, Node { kind: Kind::File(text), mode, modified: now, owner });
         Ok(())
     }
 
@@ -194,7 +242,9 @@ impl Vfs {
         if !self.is_directory(parent(&path)) {
             return Err(if self.exists(parent(&path)) { FsError::NotDirectory } else { FsError::NotFound });
         }
-        self.nodes.insert(path, Node { kind: Kind::Directory, mode: 0o755, modified: now });
+        self.change_directory_of(&path)?;
+        let owner = self.acting;
+        self.nodes.insert(path, Node { kind: Kind::Directory, mode: 0o755, modified: now, owner });
         self.room()
     }
 
@@ -223,7 +273,9 @@ impl Vfs {
         if !self.is_directory(parent(&path)) {
             return Err(FsError::NotFound);
         }
-        self.nodes.insert(path, Node { kind: Kind::Link(target.to_owned()), mode: 0o777, modified: now });
+        self.change_directory_of(&path)?;
+        let owner = self.acting;
+        self.nodes.insert(path, Node { kind: Kind::Link(target.to_owned()), mode: 0o777, modified: now, owner });
         self.room()
     }
 
@@ -233,7 +285,24 @@ impl Vfs {
 
     pub(super) fn set_mode(&mut self, path: &str, mode: u32) -> Result<(), FsError> {
         let path = self.follow(path)?;
-        self.nodes.get_mut(&path).map(|node| node.mode = mode).ok_or(FsError::NotFound)
+        let acting = self.acting;
+        let node = self.nodes.get_mut(&path).ok_or(FsError::NotFound)?;
+        if acting != 0 && node.owner != acting {
+            return Err(FsError::NotPermitted);
+        }
+        node.mode = mode;
+        Ok(())
+    }
+
+    /// Gives an entry to a user. Only root may.
+    pub(super) fn set_owner(&mut self, path: &str, owner: u32) -> Result<(), FsError> {
+        let path = self.follow(path)?;
+        let node = self.nodes.get_mut(&path).ok_or(FsError::NotFound)?;
+        if self.acting != 0 {
+            return Err(FsError::NotPermitted);
+        }
+        node.owner = owner;
+        Ok(())
     }
 
     /// Removes a file, a link, or (`recursive`) a directory with what is in it.
@@ -243,6 +312,7 @@ impl Vfs {
         if path == "/" {
             return Err(FsError::Denied);
         }
+        self.change_directory_of(&path)?;
         if matches!(node.kind, Kind::Directory) {
             if !recursive {
                 return Err(FsError::IsDirectory);
@@ -269,6 +339,10 @@ impl Vfs {
     /// The names in a directory, sorted.
     pub(super) fn list(&self, path: &str) -> Result<Vec<String>, FsError> {
         let path = self.follow(path)?;
+        self.search(&path)?;
+        if self.nodes.get(&path).is_some_and(|node| !self.permits(node, 4)) {
+            return Err(FsError::Denied);
+        }
         match self.nodes.get(&path).map(|node| &node.kind) {
             Some(Kind::Directory) => {}
             Some(_) => return Err(FsError::NotDirectory),
@@ -294,6 +368,8 @@ impl Vfs {
         if from == to {
             return Ok(());
         }
+        self.change_directory_of(&from)?;
+        self.change_directory_of(&to)?;
         if to.starts_with(&format!("{from}/")) {
             return Err(FsError::Invalid);
         }

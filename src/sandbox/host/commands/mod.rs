@@ -7,6 +7,7 @@ mod files;
 mod grep;
 mod json;
 mod packages;
+mod permission;
 mod probe;
 mod sed;
 mod sysctl;
@@ -21,6 +22,7 @@ use super::shell::{Interp, Run};
 use super::vfs;
 use super::{Flavour, Machine};
 
+pub(super) use permission::refusal;
 pub(super) use system::{architecture, meminfo, release};
 
 /// Name, directory, package (empty: part of every image).
@@ -142,6 +144,17 @@ impl Machine {
         }
         let (_, directory, package) = PROGRAMS.iter().find(|(known, _, _)| *known == name)?;
         (package.is_empty() || self.packages.contains(*package)).then(|| format!("{directory}/{name}"))
+    }
+
+    /// The names of all programs on the path.
+    pub(super) fn programs(&self) -> Vec<String> {
+        let image = PROGRAMS.iter().map(|(name, _, _)| *name).chain(IPTABLES.iter().copied());
+        let mut names: Vec<String> = image.filter(|name| self.program(name).is_some()).map(str::to_owned).collect();
+        for directory in ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"] {
+            let added = self.files.list(directory).unwrap_or_default();
+            names.extend(added.into_iter().filter(|name| self.is_executable(&format!("{directory}/{name}"))));
+        }
+        names
     }
 
     /// Whether a path is a program of the image: `/usr/bin`, `/bin`, `/usr/sbin` and `/sbin` are joined.

@@ -4,24 +4,34 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::outside::{Reached, ResolveError};
-use super::super::shell::{Interp, Run};
+use super::super::shell::{Flow, Interp, Run};
 use super::Arguments;
 use super::curl::{reach, resolve};
 use crate::model::Protocol;
 
+/// What a ping has counted so far.
+struct Pinged {
+    sent: u32,
+    errors: u32,
+    times: Vec<f64>,
+}
+
 pub(super) fn ping(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
-    let arguments = Arguments::parse(words, &["-c", "-W", "-w", "-i", "-s", "-I", "-M", "-t"]);
-    let Some(name) = arguments.rest.first() else {
-        return it.fail(2, "ping: usage error: Destination address required");
+    let arguments = Arguments::parse(words, &["-c", "-W", "-w", "-i", "-s", "-I", "-M", "-t", "-Q", "-p", "-l"]);
+    let Some(name) = arguments.rest.last() else {
+        return it.fail(1, "ping: usage error: Destination address required");
     };
     let number =
         |flag: &str| arguments.value(&[flag]).and_then(|n| n.parse::<f64>().ok()).filter(|n| *n >= 0.0 && *n < 1e6);
-    let time = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    // Without -c a real ping runs until it is interrupted; here it stops after ten.
-    let count = arguments.value(&["-c"]).and_then(|n| n.parse::<u32>().ok()).unwrap_or(10).clamp(1, 1000);
-    let interval = time(number("-i").unwrap_or(1.0));
-    let wait = time(number("-W").unwrap_or(10.0));
-    let deadline = number("-w").map(time);
+    if let Some(count) = arguments.value(&["-c"])
+        && !count.parse::<u32>().is_ok_and(|count| count > 0)
+    {
+        return match count.parse::<i64>() {
+            Ok(_) => it
+                .fail(1, format!("ping: invalid argument: '{count}': out of range: 1 <= value <= 9223372036854775807")),
+            Err(_) => it.fail(1, format!("ping: invalid argument: '{count}'")),
+        };
+    }
     let address = match resolve(it, name, None)? {
         Ok(address) => address,
         Err((ResolveError::NoSuchHost, _)) => return it.fail(2, format!("ping: {name}: Name or service not known")),
@@ -29,29 +39,86 @@ pub(super) fn ping(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
             return it.fail(2, format!("ping: {name}: Temporary failure in name resolution"));
         }
     };
-    it.out(&format!("PING {name} ({address}) 56(84) bytes of data.\n"))?;
+    let size = number("-s").map_or(56, |size| size.min(65_507.0) as u32);
+    let overhead = if address.is_ipv4() { 28 } else { 48 };
+    it.out(&format!("PING {name} ({address}) {size}({}) bytes of data.\n", size + overhead))?;
     let began = it.clock();
-    let mut times = Vec::new();
-    let (mut sent, mut errors) = (0_u32, 0_u32);
-    let protocol = if address.is_ipv4() { Protocol::Icmp } else { Protocol::Icmpv6 };
-    while sent < count {
-        sent += 1;
+    let mut pinged = Pinged { sent: 0, errors: 0, times: Vec::new() };
+    match echo(it, &arguments, address, size, &mut pinged) {
+        // Ctrl-c ends a ping with its statistics.
+        Ok(()) | Err(Flow::Interrupted) => {}
+        Err(other) => return Err(other),
+    }
+    let Pinged { sent, errors, times } = pinged;
+    let received = u32::try_from(times.len()).unwrap_or(u32::MAX);
+    let loss = f64::from(sent - received.min(sent)) * 100.0 / f64::from(sent.max(1));
+    let errors = if errors > 0 { format!(", +{errors} errors") } else { String::new() };
+    let took = it.clock().saturating_sub(began).as_millis();
+    let loss = format!("{loss:.4}");
+    let loss = loss.trim_end_matches('0').trim_end_matches('.');
+    it.out(&format!(
+        "\n--- {name} ping statistics ---\n{sent} packets transmitted, {received} received{errors}, {loss}% packet loss, time {took}ms\n"
+    ))?;
+    if times.is_empty() {
+        it.out("\n")?;
+        return Ok(1);
+    }
+    let (low, high) = times.iter().fold((f64::MAX, 0.0_f64), |(low, high), ms| (low.min(*ms), high.max(*ms)));
+    let mean = times.iter().sum::<f64>() / f64::from(received);
+    let spread = (times.iter().map(|ms| (ms - mean).powi(2)).sum::<f64>() / f64::from(received)).sqrt();
+    it.out(&format!("rtt min/avg/max/mdev = {low:.3}/{mean:.3}/{high:.3}/{spread:.3} ms\n"))?;
+    Ok(0)
+}
+
+/// Sends echo requests until there were enough, the deadline has come, or ctrl-c.
+fn echo(it: &mut Interp<'_, '_>, arguments: &Arguments, to: IpAddr, size: u32, pinged: &mut Pinged) -> Run<()> {
+    let number =
+        |flag: &str| arguments.value(&[flag]).and_then(|n| n.parse::<f64>().ok()).filter(|n| *n >= 0.0 && *n < 1e6);
+    let time = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    // Without -c a ping runs until it is interrupted. Where nobody is there to do that, it stops after ten.
+    let endless = if it.at_screen() { u32::MAX } else { 10 };
+    let count = arguments.value(&["-c"]).and_then(|n| n.parse::<u32>().ok()).unwrap_or(endless);
+    let interval = time(number("-i").unwrap_or(1.0).max(0.002));
+    let wait = time(number("-W").unwrap_or(10.0));
+    let deadline = number("-w").map(time);
+    let quiet = arguments.has(&["-q"]);
+    let began = it.clock();
+    let protocol = if to.is_ipv4() { Protocol::Icmp } else { Protocol::Icmpv6 };
+    let own = it.machine.nics.first().map_or(to, |nic| IpAddr::V4(nic.private_ip));
+    let local =
+        to.is_loopback() || it.machine.kernel.interfaces.iter().flat_map(|i| &i.addresses).any(|n| n.addr() == to);
+    // Hosts of the VPC are Linux hosts whose replies pass no router that counts; the internet is ten hops away.
+    let private = matches!(to, IpAddr::V4(to) if to.is_private());
+    let ttl = if local || private { 64 } else { 117 };
+    while pinged.sent < count {
+        pinged.sent += 1;
+        let sent = pinged.sent;
         let mut answered = false;
-        match reach(it, address, 0, protocol)? {
+        match reach(it, to, 0, protocol)? {
             Reached::Delivered { rtt, .. } if rtt <= wait => {
-                let ms = rtt.as_secs_f64() * 1000.0;
-                it.out(&format!("64 bytes from {address}: icmp_seq={sent} ttl=117 time={ms:.2} ms\n"))?;
-                times.push(ms);
+                it.pass(rtt)?;
+                // A few hundredths up and down, as on a real line.
+                let jitter = 1.0 + f64::from(sent.wrapping_mul(2_654_435_761) >> 24) / 8192.0;
+                let ms = rtt.as_secs_f64() * 1000.0 * jitter;
+                if !quiet {
+                    let shown = match ms {
+                        ms if ms < 1.0 => format!("{ms:.3}"),
+                        ms if ms < 10.0 => format!("{ms:.2}"),
+                        ms if ms < 100.0 => format!("{ms:.1}"),
+                        ms => format!("{ms:.0}"),
+                    };
+                    it.out(&format!("{} bytes from {to}: icmp_seq={sent} ttl={ttl} time={shown} ms\n", size + 8))?;
+                }
+                pinged.times.push(ms);
                 answered = true;
             }
             Reached::Unreachable => {
-                errors += 1;
-                it.out(&format!("From {address} icmp_seq={sent} Destination Host Unreachable\n"))?;
+                pinged.errors += 1;
+                it.out(&format!("From {own} icmp_seq={sent} Destination Host Unreachable\n"))?;
             }
             _ => {}
         }
-        let last = sent == count;
-        let pause = match (last, answered) {
+        let pause = match (sent == count, answered) {
             (true, true) => Duration::ZERO,
             (true, false) => wait,
             (false, _) => interval,
@@ -63,21 +130,7 @@ pub(super) fn ping(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
             break;
         }
     }
-    let received = u32::try_from(times.len()).unwrap_or(u32::MAX);
-    let loss = (sent - received.min(sent)) * 100 / sent.max(1);
-    let errors = if errors > 0 { format!(", +{errors} errors") } else { String::new() };
-    let took = it.clock().saturating_sub(began).as_millis();
-    it.out(&format!(
-        "\n--- {name} ping statistics ---\n{sent} packets transmitted, {received} received{errors}, {loss}% packet loss, time {took}ms\n"
-    ))?;
-    if times.is_empty() {
-        it.out("\n")?;
-        return Ok(1);
-    }
-    let (low, high) = times.iter().fold((f64::MAX, 0.0_f64), |(low, high), ms| (low.min(*ms), high.max(*ms)));
-    let mean = times.iter().sum::<f64>() / f64::from(received);
-    it.out(&format!("rtt min/avg/max/mdev = {low:.3}/{mean:.3}/{high:.3}/0.000 ms\n"))?;
-    Ok(0)
+    Ok(())
 }
 
 pub(super) fn lookup(it: &mut Interp<'_, '_>, tool: &str, words: &[String]) -> Run {

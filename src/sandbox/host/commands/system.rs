@@ -1,7 +1,8 @@
 //! Small commands about the system, and those that run other commands.
 
 use super::super::Machine;
-use super::super::shell::{Flow, Interp, Run, duration};
+use super::super::session::{home, user_id, user_name};
+use super::super::shell::{Entry, Flow, Interp, Run, duration};
 use super::{Arguments, is_modern};
 
 /// From the instance type: Graviton families have a `g` after their generation.
@@ -102,8 +103,26 @@ pub(super) fn run(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run 
             };
             it.out(&format!("{text}\n")).map(|()| 0)
         }
-        "whoami" => it.out("root\n").map(|()| 0),
-        "id" => it.out(if arguments.has(&["-u", "-g"]) { "0\n" } else if arguments.has(&["-un"]) { "root\n" } else { "uid=0(root) gid=0(root) groups=0(root)\n" }).map(|()| 0),
+        "whoami" => {
+            let name = user_name(it.shell.uid);
+            it.out(&format!("{name}\n")).map(|()| 0)
+        }
+        "id" => {
+            let uid = match arguments.rest.first() {
+                None => it.shell.uid,
+                Some(name) => match user_id(name) {
+                    Some(uid) => uid,
+                    None => return it.fail(1, format!("id: ‘{name}’: no such user")),
+                },
+            };
+            let name = user_name(uid);
+            let text = match () {
+                () if arguments.has(&["-n"]) => name.to_owned(),
+                () if arguments.has(&["-u", "-g", "-G"]) => uid.to_string(),
+                () => format!("uid={uid}({name}) gid={uid}({name}) groups={uid}({name})"),
+            };
+            it.out(&format!("{text}\n")).map(|()| 0)
+        }
         "nproc" => it.out("2\n").map(|()| 0),
         "uptime" => {
             let minutes = it.clock().as_secs() / 60;
@@ -242,6 +261,11 @@ fn shell(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
         }
         flags = format!("-{}{letters}", flags.trim_start_matches('-'));
     }
+    if it.at_keyboard() {
+        let login = flags.contains('l');
+        it.entry = Some(Entry { uid: it.shell.uid, login });
+        return Ok(0);
+    }
     let text = it.read_all()?;
     it.script("bash", &text, &[], &flags)
 }
@@ -251,18 +275,32 @@ fn wrapper(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run {
     let mut at = 0;
     let mut limit = None;
     let mut pairs = Vec::new();
+    let mut uid = if matches!(name, "sudo" | "su") { 0 } else { it.shell.uid };
+    let mut login = false;
+    let mut text = None;
     while let Some(word) = words.get(at) {
-        if name == "su" && word == "-c" {
-            let text = words.get(at + 1).cloned().unwrap_or_default();
-            return it.script("bash", &text, &[], "");
-        }
-        if word.starts_with('-') && word.len() > 1 {
-            at += if matches!(word.as_str(), "-u" | "-g" | "-k" | "-s" | "--signal" | "-l") && name != "su" {
-                2
-            } else {
-                1
-            };
+        if name == "su" && (word == "-c" || word == "--command") {
+            text = Some(words.get(at + 1).cloned().unwrap_or_default());
+            at += 2;
+        } else if word.starts_with('-') && word.len() > 1 {
+            let valued = matches!(word.as_str(), "-u" | "-g" | "-k" | "-s" | "--signal" | "--user" | "-C")
+                || word == "-l" && name != "su";
+            if name == "sudo" && matches!(word.as_str(), "-u" | "--user") {
+                let user = words.get(at + 1).cloned().unwrap_or_default();
+                match user_id(&user) {
+                    Some(known) => uid = known,
+                    None => {
+                        return it.fail(
+                            1,
+                            format!("sudo: unknown user {user}\nsudo: error initializing audit plugin sudoers_audit"),
+                        );
+                    }
+                }
+            }
+            login |= matches!(name, "sudo" | "su") && matches!(word.as_str(), "-i" | "-l" | "--login");
+            at += if valued { 2 } else { 1 };
         } else if word == "-" {
+            login = true;
             at += 1;
         } else if name == "timeout" && limit.is_none() {
             limit = duration(word);
@@ -274,37 +312,71 @@ fn wrapper(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run {
             pairs.push((key.to_owned(), value.to_owned()));
             at += 1;
         } else if name == "su" {
+            match user_id(word) {
+                Some(known) => uid = known,
+                None => {
+                    return it.fail(
+                        1,
+                        format!(
+                            "su: user {word} does not exist or the user entry does not contain all the required fields"
+                        ),
+                    );
+                }
+            }
             at += 1;
         } else {
             break;
         }
     }
     let command = words.get(at..).unwrap_or_default().to_vec();
+    if let Some(text) = text {
+        return it.subshell(|it| {
+            take_user(it, uid);
+            it.script("bash", &text, &[], "")
+        });
+    }
     if command.is_empty() {
-        if name == "env" {
-            let mut lines: Vec<String> = it
-                .shell
-                .variables
-                .iter()
-                .filter(|(_, variable)| variable.exported)
-                .filter_map(|(key, _)| Some(format!("{key}={}\n", it.get(key)?)))
-                .collect();
-            lines.sort();
-            it.out(&lines.concat())?;
+        match name {
+            "env" => environment(it)?,
+            "sudo" if !login && !words.iter().any(|word| word == "-s" || word == "-v") => {
+                return it.fail(1, "usage: sudo -h | -K | -k | -V\nusage: sudo [-bEHnPS] [-u user] [VAR=value] [-i | -s] [command [arg ...]]");
+            }
+            "sudo" | "su" if it.at_keyboard() => it.entry = Some(Entry { uid, login }),
+            _ => {}
         }
         return Ok(0);
     }
-    let ended = it.subshell(|it| {
+    if name == "sudo" && command.first().is_some_and(|first| !first.contains('/') && it.machine.which(first).is_none())
+    {
+        let first = command.first().cloned().unwrap_or_default();
+        return it.fail(1, format!("sudo: {first}: command not found"));
+    }
+    it.subshell(|it| {
         for (key, value) in &pairs {
-            it.set(key, value);
-            if let Some(variable) = it.shell.variables.get_mut(key) {
-                variable.exported = true;
-            }
+            it.shell.export(key, value);
+        }
+        if name == "sudo" {
+            take_user(it, uid);
         }
         match it.limited(limit, |it| it.run_program_named(&command)) {
             Err(Flow::Return(code)) => Ok(code),
             other => other,
         }
-    })?;
-    Ok(ended)
+    })
+}
+
+/// Works on as a user, with their home.
+fn take_user(it: &mut Interp<'_, '_>, uid: u32) {
+    it.become_user(uid);
+    it.shell.export("HOME", home(uid));
+    for name in ["USER", "LOGNAME"] {
+        it.shell.export(name, user_name(uid));
+    }
+}
+
+fn environment(it: &mut Interp<'_, '_>) -> Run<()> {
+    let exported = it.shell.variables.iter().filter(|(_, variable)| variable.exported);
+    let mut lines: Vec<String> = exported.filter_map(|(key, _)| Some(format!("{key}={}\n", it.get(key)?))).collect();
+    lines.sort();
+    it.out(&lines.concat())
 }

@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use super::{Flow, Interp, Run, Value, Variable};
 
+/// What the shell does itself.
+pub(in super::super) const BUILTINS: &[&str] = &[
+    ":", ".", "[", "break", "builtin", "cd", "command", "continue", "declare", "echo", "eval", "exec", "exit",
+    "export", "false", "getopts", "hash", "kill", "let", "local", "mapfile", "printf", "pwd", "read", "readonly",
+    "return", "set", "shift", "shopt", "source", "test", "trap", "true", "type", "ulimit", "umask", "unset", "wait",
+];
+
 impl Interp<'_, '_> {
     /// Runs a builtin. `None`: there is none of this name.
     pub(super) fn builtin(&mut self, name: &str, words: &[String]) -> Option<Run> {
@@ -23,7 +30,7 @@ impl Interp<'_, '_> {
                 let cwd = format!("{}\n", self.shell.cwd);
                 self.out(&cwd).map(|()| 0)
             }
-            "exit" => Err(Flow::Exit(status(arguments, self.shell.status))),
+            "exit" | "logout" => Err(Flow::Exit(status(arguments, self.shell.status))),
             "return" if self.shell.locals.is_empty() && self.shell.sourcing == 0 => {
                 self.complain("return: can only `return' from a function or sourced script").map(|()| 2)
             }
@@ -276,6 +283,7 @@ impl Interp<'_, '_> {
 
     fn read(&mut self, arguments: &[String]) -> Run {
         let (mut raw, mut array, mut fd, mut delimiter) = (false, None, 0, '\n');
+        let mut prompt = String::new();
         let mut names = Vec::new();
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
@@ -283,14 +291,17 @@ impl Interp<'_, '_> {
                 "-a" => array = rest.next().cloned(),
                 "-u" => fd = rest.next().and_then(|n| n.parse().ok()).unwrap_or(0),
                 "-d" => delimiter = rest.next().and_then(|d| d.chars().next()).unwrap_or('\0'),
-                "-p" | "-t" | "-n" | "-N" | "-i" => {
+                "-p" => prompt = rest.next().cloned().unwrap_or_default(),
+                "-t" | "-n" | "-N" | "-i" => {
                     rest.next();
                 }
                 flags if flags.starts_with('-') && flags.len() > 1 => {
                     raw |= flags.contains('r');
                     if flags.ends_with('a') {
                         array = rest.next().cloned();
-                    } else if flags.ends_with(['p', 't', 'n']) {
+                    } else if flags.ends_with('p') {
+                        prompt = rest.next().cloned().unwrap_or_default();
+                    } else if flags.ends_with(['t', 'n']) {
                         rest.next();
                     }
                 }
@@ -298,7 +309,10 @@ impl Interp<'_, '_> {
             }
         }
         self.step()?;
-        let line = self.read_line(fd, delimiter);
+        let line = match self.ask(&prompt)? {
+            Some(typed) if fd == 0 => Some((typed, true)),
+            _ => self.read_line(fd, delimiter),
+        };
         let (mut text, mut ended) = line.unwrap_or((String::new(), false));
         while !raw && ended && text.ends_with('\\') {
             text.pop();
@@ -417,12 +431,6 @@ impl Interp<'_, '_> {
     fn describe(&mut self, name: &str, long: bool) -> Option<String> {
         const KEYWORDS: &[&str] =
             &["if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "[[", "{"];
-        const BUILTINS: &[&str] = &[
-            ":", ".", "[", "break", "builtin", "cd", "command", "continue", "declare", "echo", "eval", "exec", "exit",
-            "export", "false", "getopts", "hash", "kill", "let", "local", "mapfile", "printf", "pwd", "read",
-            "readonly", "return", "set", "shift", "shopt", "source", "test", "trap", "true", "type", "ulimit", "umask",
-            "unset", "wait",
-        ];
         let form = |kind: &str| if long { format!("{name} is {kind}") } else { name.to_owned() };
         if KEYWORDS.contains(&name) {
             return Some(form("a shell keyword"));
@@ -550,7 +558,7 @@ fn levels(arguments: &[String]) -> u32 {
     arguments.first().and_then(|word| word.parse().ok()).unwrap_or(1).max(1)
 }
 
-pub(super) fn is_name(text: &str) -> bool {
+pub(in super::super) fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     let base = text.split('[').next().unwrap_or(text);
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
@@ -628,7 +636,7 @@ pub(super) fn unescape_ansi(text: &str) -> String {
 }
 
 /// In single quotes, as `${x@Q}` writes it.
-pub(super) fn quote(text: &str) -> String {
+pub(in super::super) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 

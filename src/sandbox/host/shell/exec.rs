@@ -452,6 +452,11 @@ impl Interp<'_, '_> {
             return Ok(126);
         }
         if self.machine.program_at(&path) {
+            if self.shell.uid != 0
+                && let Some(refusal) = super::super::commands::refusal(self, plain, words)
+            {
+                return self.fail(refusal.status, refusal.message);
+            }
             return self.nested(|it| super::super::commands::run(it, plain, words));
         }
         self.complain(&format!("{name}: No such file or directory"))?;
@@ -480,6 +485,7 @@ impl Interp<'_, '_> {
             it.shell.conditional = 0;
             it.shell.loops = 0;
             it.shell.sourcing = 0;
+            it.shell.interactive = false;
             it.shell.positional = arguments.to_vec();
             name.clone_into(&mut it.shell.name);
             if let Some(flags) = flags.strip_prefix('-') {

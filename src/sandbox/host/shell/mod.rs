@@ -27,9 +27,11 @@ use jiff::Timestamp;
 use super::Machine;
 use super::boot::Event;
 use super::outside::Line;
+use super::terminal::{Stream, Terminal};
 
-pub(super) use builtins::duration;
+pub(super) use builtins::{BUILTINS, duration, is_name, quote};
 pub(super) use glob::matches as glob_matches;
+pub(super) use parse::is_unfinished;
 
 /// How much one script may use.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +65,8 @@ pub(super) enum Flow {
     Paused,
     /// `timeout` ends the command.
     TimedOut,
+    /// Ctrl-c.
+    Interrupted,
 }
 
 /// The status of a command.
@@ -139,6 +143,78 @@ pub(super) struct Shell {
     loops: u32,
     sourcing: u32,
     getopts_at: usize,
+    /// Somebody types the commands: messages name no line.
+    pub(super) interactive: bool,
+    /// User id: 0 is root.
+    pub(super) uid: u32,
+}
+
+impl Shell {
+    /// A shell of root's, with the environment that services have.
+    pub(super) fn new(name: &str) -> Self {
+        let mut shell = Self {
+            variables: HashMap::new(),
+            functions: HashMap::new(),
+            positional: Vec::new(),
+            name: name.to_owned(),
+            options: Options::default(),
+            cwd: "/".to_owned(),
+            status: 0,
+            substituted: None,
+            fds: standard_fds(),
+            exit_trap: None,
+            locals: Vec::new(),
+            line_base: 0,
+            line: 1,
+            conditional: 0,
+            loops: 0,
+            sourcing: 0,
+            getopts_at: 1,
+            interactive: false,
+            uid: 0,
+        };
+        let environment = [
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"),
+            ("HOME", "/root"),
+            ("USER", "root"),
+            ("LANG", "en_US.UTF-8"),
+            ("PWD", "/"),
+            ("SHLVL", "1"),
+        ];
+        for (name, value) in environment {
+            shell.export(name, value);
+        }
+        for (name, value) in [("IFS", " \t\n"), ("OPTIND", "1")] {
+            let value = Value::Text(value.to_owned());
+            shell.variables.insert(name.to_owned(), Variable { value, exported: false, readonly: false });
+        }
+        shell
+    }
+
+    /// Sets an environment variable.
+    pub(super) fn export(&mut self, name: &str, value: &str) {
+        let value = Value::Text(value.to_owned());
+        self.variables.insert(name.to_owned(), Variable { value, exported: true, readonly: false });
+    }
+
+    /// What is left of a command that was ended in its middle goes away, so that the next one begins afresh.
+    fn settle(&mut self) {
+        self.fds = standard_fds();
+        self.locals.clear();
+        self.conditional = 0;
+        self.loops = 0;
+        self.sourcing = 0;
+        self.line_base = 0;
+    }
+
+    /// The names of its functions.
+    pub(super) fn function_names(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str)
+    }
+}
+
+fn standard_fds() -> BTreeMap<i32, Fd> {
+    BTreeMap::from([(0, Fd::Null), (1, Fd::Buffer(STDOUT)), (2, Fd::Buffer(STDERR))])
 }
 
 /// A text that is being read.
@@ -177,6 +253,17 @@ pub(super) struct Interp<'a, 'o> {
     steps: u64,
     depth: u32,
     printed: usize,
+    terminal: Option<&'o dyn Terminal>,
+    /// The shell into which `bash` or `sudo -i` leads whoever types.
+    pub(super) entry: Option<Entry>,
+}
+
+/// A shell that was begun from the keyboard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) uid: u32,
+    /// With the user's own environment and home directory.
+    pub(super) login: bool,
 }
 
 /// The longest value of a variable, in bytes.
@@ -196,29 +283,11 @@ impl<'a, 'o> Interp<'a, 'o> {
         // The world's clock and the machine's differ while user data is replayed: the machine's counts from its boot.
         let now = line.outside().now();
         let boot_time = now.checked_sub(machine.uptime).unwrap_or(machine.booted_at);
-        let fds = BTreeMap::from([(0, Fd::Null), (1, Fd::Buffer(STDOUT)), (2, Fd::Buffer(STDERR))]);
-        let mut interp = Self {
+        machine.files.acting = 0;
+        Self {
             machine,
             line,
-            shell: Shell {
-                variables: HashMap::new(),
-                functions: HashMap::new(),
-                positional: Vec::new(),
-                name: name.to_owned(),
-                options: Options::default(),
-                cwd: "/".to_owned(),
-                status: 0,
-                substituted: None,
-                fds,
-                exit_trap: None,
-                locals: Vec::new(),
-                line_base: 0,
-                line: 1,
-                conditional: 0,
-                loops: 0,
-                sourcing: 0,
-                getopts_at: 1,
-            },
+            shell: Shell::new(name),
             limits: *limits,
             began: uptime,
             clock: uptime,
@@ -232,22 +301,30 @@ impl<'a, 'o> Interp<'a, 'o> {
             steps: 0,
             depth: 0,
             printed: 0,
-        };
-        let environment = [
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"),
-            ("HOME", "/root"),
-            ("USER", "root"),
-            ("LANG", "en_US.UTF-8"),
-            ("PWD", "/"),
-            ("SHLVL", "1"),
-        ];
-        for (name, value) in environment {
-            let value = Value::Text(value.to_owned());
-            interp.shell.variables.insert(name.to_owned(), Variable { value, exported: true, readonly: false });
+            terminal: None,
+            entry: None,
         }
-        interp.set("IFS", " \t\n");
-        interp.set("OPTIND", "1");
-        interp
+    }
+
+    /// Somebody sits before it: what is printed is seen at once, and time passes as it does for them.
+    pub(super) fn connect(&mut self, terminal: &'o dyn Terminal) {
+        self.terminal = Some(terminal);
+    }
+
+    /// Whether standard input is a person's keyboard.
+    pub(super) fn at_keyboard(&self) -> bool {
+        self.shell.interactive && self.shell.fds.get(&0) == Some(&Fd::Null)
+    }
+
+    /// Whether standard output is a person's screen.
+    pub(super) fn at_screen(&self) -> bool {
+        self.terminal.is_some() && self.shell.fds.get(&1) == Some(&Fd::Buffer(STDOUT))
+    }
+
+    /// Works on as another user.
+    pub(super) fn become_user(&mut self, uid: u32) {
+        self.shell.uid = uid;
+        self.machine.files.acting = uid;
     }
 
     /// This run is user data: it pauses where it would pass the clock, and its output goes to the log.
@@ -269,9 +346,32 @@ impl<'a, 'o> Interp<'a, 'o> {
 
     /// Standard output, standard error, and the time since boot at which the script ended.
     pub(super) fn finish(mut self) -> (String, String, Duration) {
+        self.machine.files.acting = 0;
         let stderr = self.buffers.get_mut(STDERR).map(std::mem::take).unwrap_or_default();
         let stdout = self.buffers.get_mut(STDOUT).map(std::mem::take).unwrap_or_default();
         (stdout, stderr, self.clock)
+    }
+
+    /// Runs what was typed in a session's shell, which goes on afterwards. `Err`: the shell has ended, with this status.
+    pub(super) fn run_typed(&mut self, text: &str) -> Result<i32, i32> {
+        let typed = self.run_text(text, 0);
+        let ended = match typed {
+            Ok(code) | Err(Flow::Return(code)) => Ok(code),
+            Err(Flow::Exit(code)) => {
+                self.shell.status = code;
+                Err(self.run_exit_trap().unwrap_or(code))
+            }
+            Err(Flow::Break(_) | Flow::Continue(_) | Flow::Paused) => Ok(self.shell.status),
+            Err(Flow::TimedOut) => Ok(124),
+            Err(Flow::Interrupted) => Ok(130),
+            Err(Flow::Killed(reason)) => {
+                self.shell.settle();
+                Ok(self.killed(reason))
+            }
+        };
+        self.shell.settle();
+        self.shell.status = ended.unwrap_or_else(|code| code);
+        ended
     }
 
     /// Runs a whole script, with its EXIT trap, and gives its exit code. A paused script has none: 0, and
@@ -282,6 +382,7 @@ impl<'a, 'o> Interp<'a, 'o> {
             Ok(code) | Err(Flow::Exit(code) | Flow::Return(code)) => code,
             Err(Flow::Break(_) | Flow::Continue(_)) => self.shell.status,
             Err(Flow::TimedOut) => 124,
+            Err(Flow::Interrupted) => return 130,
             Err(Flow::Paused) => return 0,
             Err(Flow::Killed(reason)) => return self.killed(reason),
         };
@@ -380,6 +481,16 @@ impl<'a, 'o> Interp<'a, 'o> {
             self.clock = wake;
             return Ok(());
         }
+        if let Some(terminal) = self.terminal {
+            self.machine.files.acting = 0;
+            let waited = terminal.wait(self.machine, time);
+            self.machine.files.acting = self.shell.uid;
+            waited.map_err(|_| Flow::Interrupted)?;
+            self.clock = wake.max(self.machine.uptime);
+            // Bounds are on what happens in one moment: a loop that sleeps may go on for as long as it is watched.
+            (self.steps, self.printed) = (0, 0);
+            return Ok(());
+        }
         let outside = self.line.outside();
         if let Some(schedule) = &mut self.schedule {
             let reach = wake.min(schedule.until);
@@ -437,7 +548,10 @@ impl<'a, 'o> Interp<'a, 'o> {
     }
 
     fn complain_at(&mut self, line: usize, message: &str) -> Run<()> {
-        let text = format!("{}: line {line}: {message}\n", self.shell.name);
+        let text = match self.shell.interactive {
+            true => format!("{}: {message}\n", self.shell.name),
+            false => format!("{}: line {line}: {message}\n", self.shell.name),
+        };
         self.err(&text)
     }
 
@@ -462,8 +576,14 @@ impl<'a, 'o> Interp<'a, 'o> {
                 if self.printed > self.limits.output {
                     return Err(Flow::Killed("printed too much"));
                 }
-                if let Some(buffer) = self.buffers.get_mut(index) {
-                    buffer.push_str(text);
+                match (self.terminal, index) {
+                    (Some(terminal), STDOUT) => terminal.print(Stream::Out, text),
+                    (Some(terminal), STDERR) => terminal.print(Stream::Err, text),
+                    _ => {
+                        if let Some(buffer) = self.buffers.get_mut(index) {
+                            buffer.push_str(text);
+                        }
+                    }
                 }
             }
             Some(Fd::File(path)) => {
@@ -486,6 +606,16 @@ impl<'a, 'o> Interp<'a, 'o> {
         input.at = input.text.len();
         self.work(rest.len())?;
         Ok(rest)
+    }
+
+    /// A line from the keyboard. `None`: there is nobody, or they ended their input.
+    pub(super) fn ask(&mut self, prompt: &str) -> Run<Option<String>> {
+        let Some(terminal) = self.terminal.filter(|_| self.at_keyboard()) else { return Ok(None) };
+        self.machine.files.acting = 0;
+        let answer = terminal.ask(self.machine, prompt);
+        self.machine.files.acting = self.shell.uid;
+        self.clock = self.clock.max(self.machine.uptime);
+        answer.map_err(|_| Flow::Interrupted)
     }
 
     /// One line of a descriptor, and whether a newline ended it. `None` at the end.
@@ -545,6 +675,7 @@ impl<'a, 'o> Interp<'a, 'o> {
         };
         let status = self.shell.status;
         self.shell = saved;
+        self.machine.files.acting = self.shell.uid;
         match ended {
             Ok(code) | Err(Flow::Exit(code) | Flow::Return(code)) => Ok(code),
             Err(Flow::Break(_) | Flow::Continue(_)) => Ok(status),

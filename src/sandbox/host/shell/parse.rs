@@ -43,6 +43,24 @@ pub(super) fn program(text: &str) -> Result<ast::Program, SyntaxError> {
     })
 }
 
+/// Whether a text is the beginning of a command that goes on in the next line: an open quote, a loop without its end, a
+/// here-document without its last line.
+pub(in super::super) fn is_unfinished(text: &str) -> bool {
+    if text.len() > LONGEST || too_deep(text) {
+        return false;
+    }
+    if text.lines().next_back().is_some_and(|last| last.ends_with('\\') && !last.ends_with("\\\\")) {
+        return true;
+    }
+    let mut parser = Parser::new(text.as_bytes(), &options());
+    match parser.parse_program() {
+        Ok(_) => false,
+        Err(ParseError::ParsingAtEndOfInput) => true,
+        Err(ParseError::ParsingNear(_)) => false,
+        Err(ParseError::Tokenizing { inner, .. }) => inner.is_incomplete(),
+    }
+}
+
 /// The complete commands before the line of a syntax error: those that bash has already run when it meets it.
 pub(super) fn before(text: &str, line: usize) -> Option<ast::Program> {
     let lines: Vec<&str> = text.lines().collect();
