@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 pub use delays::Delays;
 pub use event::{Due, Event};
 pub use records::{
-    DhcpOptions, EndpointRecord, Image, InstanceRecord, InterfaceRecord, KeyPair, LaunchTemplate,
-    LaunchTemplateVersion, NatGatewayRecord, Peering, PeeringState, PrefixListRecord, ProfileAssociation, Records,
-    Volume, VolumeModification, VolumeState,
+    DhcpOptions, EndpointRecord, FlowLog, Image, InstanceOptions, InstanceRecord, InterfaceRecord, KeyPair,
+    LaunchTemplate, LaunchTemplateVersion, NatGatewayRecord, NatSecondary, Peering, PeeringState, PlacementGroup,
+    PrefixListRecord, ProfileAssociation, Records, Snapshot, SubnetRecord, Volume, VolumeModification, VolumeState,
+    VpcRecord,
 };
 
 use super::actions;

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Event, World};
 use crate::model::{
-    Address, AllocationId, Instance, InstanceId, InstanceState, InterfaceAssociation, InterfaceStatus,
-    NetworkInterface, NetworkInterfaceId, StatusCheck, Subnet, Vpc,
+    Address, AllocationId, Instance, InstanceId, InstanceState, InterfaceAssociation, InterfaceAttachment,
+    InterfaceStatus, NetworkInterface, NetworkInterfaceId, StatusCheck, Subnet, Vpc,
 };
 use crate::sandbox::actions::ec2::{Family, family_of, private_dns_name};
 use crate::sandbox::host::{Flavour, Launch, Machine, Nic, Nowhere};
@@ -127,16 +127,21 @@ impl World {
 
     /// Takes an interface off its instance. An address that was assigned at launch is lost.
     fn set_free(&mut self, id: &NetworkInterfaceId) {
+        let mut ended = None;
         if let Some(interface) = self.get_mut::<NetworkInterface>(id) {
             interface.status = InterfaceStatus::Available;
-            interface.attachment = None;
+            ended = interface.attachment.take();
             if interface.association.as_ref().is_some_and(|a| a.allocation_id.is_none()) {
                 interface.association = None;
             }
         }
+        let now = self.now;
         if let Some(record) = self.records.interfaces.get_mut(id) {
             record.attached_at = None;
             record.auto_public_ip = false;
+            record.detached = ended.map(|attachment| {
+                (InterfaceAttachment { status: "detached".to_owned(), delete_on_termination: false, ..attachment }, now)
+            });
         }
     }
 
@@ -190,6 +195,10 @@ impl World {
         address.private_ip = None;
         let Some(interface_id) = address.network_interface_id.take() else { return };
         let Some(interface) = self.get_mut::<NetworkInterface>(&interface_id) else { return };
+        // One of a secondary private address leaves that of the primary one alone.
+        if interface.association.as_ref().is_none_or(|a| a.allocation_id.as_ref() != Some(id)) {
+            return;
+        }
         interface.association = None;
         let instance_id = interface.instance_id().cloned();
         let running =

@@ -7,7 +7,11 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{InstanceId, NetworkInterfaceId, SubnetId, Tags, VpcId};
+mod network;
+
+pub use network::{FlowLog, NatSecondary, PlacementGroup, Snapshot, SubnetRecord, VpcRecord};
+
+use crate::model::{InstanceId, InterfaceAttachment, NetworkInterfaceId, SubnetId, Tags, VpcId};
 use crate::sandbox::wire::Query;
 
 /// Everything that the nouns leave out.
@@ -50,6 +54,18 @@ pub struct Records {
     /// By identifier: `lt-…`.
     #[serde(default)]
     pub launch_templates: BTreeMap<String, LaunchTemplate>,
+    /// By VPC.
+    #[serde(default)]
+    pub vpcs: BTreeMap<String, VpcRecord>,
+    /// By subnet.
+    #[serde(default)]
+    pub subnets: BTreeMap<String, SubnetRecord>,
+    #[serde(default)]
+    pub flow_logs: BTreeMap<String, FlowLog>,
+    #[serde(default)]
+    pub placement_groups: BTreeMap<String, PlacementGroup>,
+    #[serde(default)]
+    pub snapshots: BTreeMap<String, Snapshot>,
 }
 
 /// An instance beyond [`crate::model::Instance`].
@@ -78,8 +94,33 @@ pub struct InstanceRecord {
     /// `Client.UserInitiatedShutdown`, with [`crate::model::Instance::state_reason`] as its message.
     pub state_reason_code: Option<String>,
     pub root_volume_id: Option<String>,
+    #[serde(default)]
+    pub options: InstanceOptions,
     /// When its host came up. `None`: it is not up.
     pub booted_at: Option<Timestamp>,
+}
+
+/// What an instance was launched with and only its descriptions show.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InstanceOptions {
+    /// `default` or `disabled`. Empty: the default.
+    pub auto_recovery: String,
+    /// `default`, `dedicated` or `host`. Empty: the default.
+    pub tenancy: String,
+    pub placement_group: String,
+    /// Cores and threads of each, where they were asked for.
+    pub cpu: Option<(u32, u32)>,
+    /// Launched on the spot market.
+    pub spot: bool,
+    /// `resource-name`: its private DNS name is its identifier. Empty: `ip-name`.
+    pub hostname_type: String,
+    pub a_record: bool,
+    pub aaaa_record: bool,
+    /// `open` or `none`. Empty: `open`.
+    pub capacity_preference: String,
+    pub hibernation: bool,
+    pub enclave: bool,
 }
 
 /// Which instance profile an instance has, and since when.
@@ -102,6 +143,9 @@ pub struct InterfaceRecord {
     pub requester_id: Option<String>,
     /// Who holds it, when AWS does: `amazon-aws`.
     pub attachment_owner_id: Option<String>,
+    /// The attachment that ended last, and when: who asks for it by its identifier still sees it for a while.
+    #[serde(default)]
+    pub detached: Option<(InterfaceAttachment, Timestamp)>,
 }
 
 /// A VPC endpoint beyond [`crate::model::VpcEndpoint`].
@@ -120,6 +164,9 @@ pub struct NatGatewayRecord {
     pub deleted_at: Option<Timestamp>,
     /// The address it will have.
     pub public_ip: Option<Ipv4Addr>,
+    /// Addresses beside the primary one.
+    #[serde(default)]
+    pub secondary: Vec<NatSecondary>,
 }
 
 /// An EBS volume.
@@ -135,6 +182,9 @@ pub struct Volume {
     #[serde(default)]
     pub throughput: Option<u32>,
     pub encrypted: bool,
+    /// ARN. `None`: not encrypted.
+    #[serde(default)]
+    pub kms_key_id: Option<String>,
     pub availability_zone: String,
     pub created_at: Timestamp,
     pub attached_to: Option<InstanceId>,

@@ -133,21 +133,16 @@ fn target(world: &World, query: &Query) -> Result<NetworkInterface, ApiError> {
 pub fn associate(world: &mut World, query: &Query) -> Answer {
     let address = find_address(world, query)?;
     let interface = target(world, query)?;
-    let private_ip = match query.get("PrivateIpAddress") {
-        Some(text) if interface.private_ip.is_none_or(|ip| ip.to_string() != text) => {
-            let secondary = interface.secondary_private_ips.iter().any(|ip| ip.to_string() == text);
-            return Err(if secondary {
-                ApiError::new(
-                    "UnsupportedOperation",
-                    "The sandbox associates addresses with primary private addresses only.",
-                )
-            } else {
+    let private_ip = match query.get("PrivateIpAddress").filter(|text| !text.is_empty()) {
+        None => interface.private_ip,
+        Some(text) => {
+            let wanted = interface.private_ip.into_iter().chain(interface.secondary_private_ips.iter().copied());
+            Some(wanted.into_iter().find(|ip| ip.to_string() == text).ok_or_else(|| {
                 ApiError::invalid_value(format!(
                     "Invalid value for PrivateIpAddress: {text} is not an address of the interface."
                 ))
-            });
+            })?)
         }
-        _ => interface.private_ip,
     };
     if !has_internet_gateway(world, &interface.vpc_id) {
         return Err(ApiError::new(
@@ -155,7 +150,15 @@ pub fn associate(world: &mut World, query: &Query) -> Answer {
             format!("Network {} is not attached to any internet gateway", interface.vpc_id),
         ));
     }
-    let here = address.network_interface_id.as_ref() == Some(&interface.network_interface_id);
+    let here = address.network_interface_id.as_ref() == Some(&interface.network_interface_id)
+        && address.private_ip == private_ip;
+    let of_primary = private_ip == interface.private_ip;
+    // Who has an Elastic IP at that private address already. Without the interface's own one, given at launch.
+    let holder = world.all::<Address>().find(|other| {
+        other.network_interface_id.as_ref() == Some(&interface.network_interface_id) && other.private_ip == private_ip
+    });
+    let displaced = holder.map(|other| other.allocation_id.clone());
+    let taken = holder.and_then(|other| other.association_id.clone());
     if let Some(association_id) = address.association_id.as_ref().filter(|_| here) {
         return Ok(Body::Xml(Xml::new().text("return", true).text("associationId", association_id)));
     }
@@ -171,7 +174,6 @@ pub fn associate(world: &mut World, query: &Query) -> Answer {
             ),
         ));
     }
-    let taken = interface.association.as_ref().and_then(|association| association.association_id.clone());
     if let Some(other) = taken.filter(|_| !reassociate) {
         return Err(ApiError::new(
             "Resource.AlreadyAssociated",
@@ -179,7 +181,6 @@ pub fn associate(world: &mut World, query: &Query) -> Answer {
         ));
     }
     world.take_address_off(&address.allocation_id);
-    let displaced = interface.association.and_then(|association| association.allocation_id);
     if let Some(displaced) = displaced {
         world.take_address_off(&displaced);
     }
@@ -194,7 +195,9 @@ pub fn associate(world: &mut World, query: &Query) -> Answer {
         allocation_id: Some(address.allocation_id),
         association_id: Some(association_id.clone()),
     };
-    world.find_mut::<NetworkInterface>(interface.network_interface_id.as_str())?.association = Some(association);
+    if of_primary {
+        world.find_mut::<NetworkInterface>(interface.network_interface_id.as_str())?.association = Some(association);
+    }
     Ok(Body::Xml(Xml::new().text("return", true).text("associationId", association_id)))
 }
 

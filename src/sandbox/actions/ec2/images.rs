@@ -84,7 +84,7 @@ pub const IMAGES: &[PublicImage] = &[
         architecture: "arm64",
         family: Family::AmazonLinux2,
         creation_date: "2026-06-02T19:40:05.000Z",
-        deprecation_time: Some("2026-06-30T00:00:00.000Z"),
+        deprecation_time: Some("2028-06-02T19:40:05.000Z"),
         parameters: &["amzn2-ami-hvm-arm64-gp2"],
     },
     PublicImage {
@@ -94,7 +94,7 @@ pub const IMAGES: &[PublicImage] = &[
         architecture: "x86_64",
         family: Family::AmazonLinux2,
         creation_date: "2026-06-02T19:40:11.000Z",
-        deprecation_time: Some("2026-06-30T00:00:00.000Z"),
+        deprecation_time: Some("2028-06-02T19:40:11.000Z"),
         parameters: &["amzn2-ami-hvm-x86_64-gp2"],
     },
 ];

@@ -7,9 +7,11 @@ mod describe;
 mod dhcp_options;
 mod endpoint;
 mod endpoint_services;
+mod flow_log;
 mod gateway;
 mod images;
 mod instance;
+mod kept;
 mod key_pair;
 mod launch_template;
 mod nat_gateway;
@@ -17,6 +19,7 @@ mod network_acl;
 mod network_interface;
 mod noun;
 mod peering;
+mod placement_group;
 mod prefix_list;
 mod route;
 mod route_table;
@@ -100,10 +103,20 @@ super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> A
         "DeleteVpc" => vpc::delete(world, query),
         "ModifyVpcAttribute" => vpc::modify_attribute(world, query),
         "DescribeVpcAttribute" => vpc::describe_attribute(world, query),
+        "AssociateVpcCidrBlock" => vpc::associate_cidr(world, query),
+        "DisassociateVpcCidrBlock" => vpc::disassociate_cidr(world, query),
+        "ModifyVpcTenancy" => vpc::modify_tenancy(world, query),
+        "CreateDefaultVpc" => vpc::create_default(world, query),
+        "CreateFlowLogs" => flow_log::create(world, query),
+        "DescribeFlowLogs" => flow_log::describe_flow_logs(world, query),
+        "DeleteFlowLogs" => flow_log::delete(world, query),
         "CreateSubnet" => subnet::create(world, query),
         "DescribeSubnets" => subnet::describe_subnets(world, query),
         "DeleteSubnet" => subnet::delete(world, query),
         "ModifySubnetAttribute" => subnet::modify_attribute(world, query),
+        "AssociateSubnetCidrBlock" => subnet::associate_cidr(world, query),
+        "DisassociateSubnetCidrBlock" => subnet::disassociate_cidr(world, query),
+        "CreateDefaultSubnet" => subnet::create_default(world, query),
         "CreateInternetGateway" => gateway::create(world, query),
         "DescribeInternetGateways" => gateway::describe_internet_gateways(world, query),
         "AttachInternetGateway" => gateway::attach(world, query),
@@ -115,6 +128,10 @@ super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> A
         "CreateNatGateway" => nat_gateway::create(world, query),
         "DescribeNatGateways" => nat_gateway::describe_nat_gateways(world, query),
         "DeleteNatGateway" => nat_gateway::delete(world, query),
+        "AssignPrivateNatGatewayAddress" => nat_gateway::assign(world, query),
+        "UnassignPrivateNatGatewayAddress" => nat_gateway::unassign(world, query),
+        "AssociateNatGatewayAddress" => nat_gateway::associate(world, query),
+        "DisassociateNatGatewayAddress" => nat_gateway::disassociate(world, query),
         "CreateRouteTable" => route_table::create(world, query),
         "DescribeRouteTables" => route_table::describe_route_tables(world, query),
         "DeleteRouteTable" => route_table::delete(world, query),
@@ -132,6 +149,9 @@ super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> A
         "RevokeSecurityGroupIngress" => security_group::rules::revoke_ingress(world, query),
         "RevokeSecurityGroupEgress" => security_group::rules::revoke_egress(world, query),
         "DescribeSecurityGroupRules" => security_group::rules::describe_rules(world, query),
+        "ModifySecurityGroupRules" => security_group::modify::modify_rules(world, query),
+        "UpdateSecurityGroupRuleDescriptionsIngress" => security_group::modify::update_ingress_descriptions(world, query),
+        "UpdateSecurityGroupRuleDescriptionsEgress" => security_group::modify::update_egress_descriptions(world, query),
         "CreateNetworkAcl" => network_acl::create(world, query),
         "DescribeNetworkAcls" => network_acl::describe_network_acls(world, query),
         "DeleteNetworkAcl" => network_acl::delete(world, query),
@@ -146,6 +166,10 @@ super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> A
         "DetachNetworkInterface" => network_interface::attachment::detach(world, query),
         "ModifyNetworkInterfaceAttribute" => network_interface::attribute::modify(world, query),
         "DescribeNetworkInterfaceAttribute" => network_interface::attribute::describe_attribute(world, query),
+        "AssignPrivateIpAddresses" => network_interface::addresses::assign_ipv4(world, query),
+        "UnassignPrivateIpAddresses" => network_interface::addresses::unassign_ipv4(world, query),
+        "AssignIpv6Addresses" => network_interface::addresses::assign_ipv6(world, query),
+        "UnassignIpv6Addresses" => network_interface::addresses::unassign_ipv6(world, query),
         "RunInstances" => instance::run::run(world, query),
         "DescribeInstances" => instance::describe::describe_instances(world, query),
         "DescribeInstanceStatus" => instance::describe::describe_status(world, query),
@@ -156,6 +180,13 @@ super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> A
         "DescribeInstanceAttribute" => instance::attribute::describe_attribute(world, query),
         "ModifyInstanceAttribute" => instance::attribute::modify(world, query),
         "ModifyInstanceMetadataOptions" => instance::options::modify_metadata(world, query),
+        "ModifyPrivateDnsNameOptions" => instance::options::modify_names(world, query),
+        "ModifyInstanceMaintenanceOptions" => instance::options::modify_maintenance(world, query),
+        "ModifyInstanceCapacityReservationAttributes" => instance::options::modify_capacity(world, query),
+        "ModifyInstancePlacement" => instance::options::modify_placement(world, query),
+        "MonitorInstances" => instance::options::monitor_instances(world, query),
+        "UnmonitorInstances" => instance::options::unmonitor_instances(world, query),
+        "DescribeSpotInstanceRequests" => instance::options::describe_spot_requests(world, query),
         "DescribeInstanceCreditSpecifications" => instance::options::describe_credits(world, query),
         "ModifyInstanceCreditSpecification" => instance::options::modify_credits(world, query),
         "GetConsoleOutput" => instance::options::console_output(world, query),
@@ -164,6 +195,14 @@ super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> A
         "ReplaceIamInstanceProfileAssociation" => instance::profile::replace(world, query),
         "DisassociateIamInstanceProfile" => instance::profile::disassociate(world, query),
         "DescribeInstanceTypes" => instance::types::describe_instance_types(world, query),
+        "CreatePlacementGroup" => placement_group::create(world, query),
+        "DescribePlacementGroups" => placement_group::describe_placement_groups(world, query),
+        "DeletePlacementGroup" => placement_group::delete(world, query),
+        "CreateSnapshot" => volume::snapshot::create(world, query),
+        "DescribeSnapshots" => volume::snapshot::describe_snapshots(world, query),
+        "DeleteSnapshot" => volume::snapshot::delete(world, query),
+        "GetEbsEncryptionByDefault" => volume::encryption_by_default(),
+        "GetEbsDefaultKmsKeyId" => volume::default_kms_key(),
         "DescribeVolumes" => volume::describe_volumes(world, query),
         "CreateVolume" => volume::create(world, query),
         "AttachVolume" => volume::attach(world, query),

@@ -2,6 +2,10 @@
 
 use std::net::Ipv4Addr;
 
+mod secondary;
+
+pub use secondary::{assign, associate, disassociate, unassign};
+
 use super::describe::{describe, one};
 use super::gateway::has_internet_gateway;
 use super::network_interface::{NewInterface, address_wishes, make};
@@ -29,10 +33,21 @@ fn xml(world: &World, gateway: &NatGateway) -> Xml {
         .opt("associationId", association)
         .text("isPrimary", true)
         .text("status", if associated { "succeeded" } else { "associating" });
+    let secondary = record.into_iter().flat_map(|record| &record.secondary).map(|other| {
+        let stored = other.allocation_id.as_ref().and_then(|id| world.get::<Address>(id));
+        Xml::new()
+            .opt("allocationId", other.allocation_id.as_ref())
+            .opt("networkInterfaceId", gateway.network_interface_id.as_ref())
+            .text("privateIp", other.private_ip)
+            .opt("publicIp", stored.map(|address| address.public_ip))
+            .opt("associationId", stored.and_then(|address| address.association_id.as_ref()))
+            .text("isPrimary", false)
+            .text("status", if associated { "succeeded" } else { "assigning" })
+    });
     Xml::new()
         .opt("createTime", record.map(|record| iso8601(record.created_at)))
         .opt("deleteTime", record.and_then(|record| record.deleted_at).map(iso8601))
-        .items("natGatewayAddressSet", [address])
+        .items("natGatewayAddressSet", std::iter::once(address).chain(secondary))
         .text("natGatewayId", &gateway.nat_gateway_id)
         .text("state", &gateway.state)
         .text("subnetId", &gateway.subnet_id)
@@ -47,7 +62,8 @@ pub fn create(world: &mut World, query: &Query) -> Answer {
     let subnet = world.find::<Subnet>(query.require("SubnetId")?)?.clone();
     let connectivity_type = query.get("ConnectivityType").unwrap_or("public").to_owned();
     let tags = tag::specified(query, "natgateway")?;
-    let wishes = address_wishes(query)?;
+    let mut wishes = address_wishes(query)?;
+    secondary::wishes(query, &connectivity_type, &mut wishes)?;
     let address = match (connectivity_type.as_str(), query.get("AllocationId")) {
         ("public", None) => return Err(ApiError::missing("AllocationId")),
         ("public", Some(id)) => {
@@ -131,11 +147,12 @@ pub fn create(world: &mut World, query: &Query) -> Answer {
         public_ip: None,
         private_ip,
         allocation_id: address.as_ref().map(|address| address.allocation_id.clone()),
-        network_interface_id: Some(interface_id),
+        network_interface_id: Some(interface_id.clone()),
         tags,
     };
-    let record =
-        NatGatewayRecord { created_at: now, deleted_at: None, public_ip: address.map(|address| address.public_ip) };
+    let secondary = secondary::first(world, query, &interface_id)?;
+    let public_ip = address.map(|address| address.public_ip);
+    let record = NatGatewayRecord { created_at: now, deleted_at: None, public_ip, secondary };
     world.records.nat_gateways.insert(nat_gateway_id.as_str().to_owned(), record);
     let answer = Xml::new().opt("clientToken", query.get("ClientToken")).node("natGateway", xml(world, &gateway));
     world.insert(gateway);

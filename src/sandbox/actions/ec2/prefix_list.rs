@@ -23,6 +23,10 @@ pub fn aws_prefix_lists(region: &str) -> Vec<PrefixList> {
     vec![
         list("pl-6ea54007", "s3", &["3.5.134.0/23", "3.5.136.0/22", "52.219.44.0/22", "52.219.168.0/21"]),
         list("pl-66a5400f", "dynamodb", &["3.120.0.0/14", "52.94.16.0/21"]),
+        PrefixList {
+            prefix_list_name: "com.amazonaws.global.cloudfront.origin-facing".to_owned(),
+            ..list("pl-a3a144ca", "", &["120.52.22.96/27", "205.251.249.0/24", "180.163.57.128/26"])
+        },
     ]
 }
 

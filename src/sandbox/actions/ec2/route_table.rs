@@ -4,7 +4,8 @@ use super::describe::{describe, many, maybe, one};
 use super::vpc::local_routes;
 use super::{Answer, tag};
 use crate::model::{
-    AssociationId, Route, RouteDestination, RouteTable, RouteTableAssociation, RouteTableId, RouteTarget, Subnet, Vpc,
+    AssociationId, InternetGateway, Route, RouteDestination, RouteTable, RouteTableAssociation, RouteTableId,
+    RouteTarget, Subnet, Vpc, VpcId,
 };
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::World;
@@ -118,7 +119,11 @@ pub fn describe_route_tables(world: &World, query: &Query) -> Answer {
                 RouteTarget::EgressOnlyInternetGateway(id) => Some(id),
                 _ => None,
             })),
-            "route.transit-gateway-id" | "route.vpc-peering-connection-id" => maybe(None::<String>),
+            "route.vpc-peering-connection-id" => many(routes.iter().filter_map(|route| match &route.target {
+                RouteTarget::VpcPeeringConnection(id) => Some(id),
+                _ => None,
+            })),
+            "route.transit-gateway-id" => maybe(None::<String>),
             "route.state" => many(routes.iter().map(|route| &route.state)),
             "route.origin" => many(routes.iter().map(|route| &route.origin)),
             _ => None,
@@ -155,12 +160,38 @@ fn associated(id_name: &str, id: &AssociationId) -> Answer {
     Ok(Body::Xml(Xml::new().text(id_name, id).node("associationState", state)))
 }
 
-/// AssociateRouteTable: with a subnet. Edge associations of gateways are not simulated.
+/// An edge association: what comes in by the internet gateway is routed by this table.
+fn associate_gateway(world: &mut World, table_id: &RouteTableId, vpc_id: &VpcId, gateway_id: &str) -> Answer {
+    let gateway = world.find::<InternetGateway>(gateway_id)?;
+    if !gateway.is_attached_to(vpc_id) {
+        return Err(ApiError::invalid_value(format!(
+            "Route table {table_id} and gateway {gateway_id} belong to different networks"
+        )));
+    }
+    let taken = |table: &RouteTable| table.associations.iter().any(|a| a.gateway_id.as_deref() == Some(gateway_id));
+    if world.all::<RouteTable>().any(taken) {
+        return Err(ApiError::new(
+            "Resource.AlreadyAssociated",
+            format!("the specified association for route table {table_id} conflicts with an existing association"),
+        ));
+    }
+    let association_id = AssociationId::new(world.new_id("rtbassoc-"));
+    world.find_mut::<RouteTable>(table_id.as_str())?.associations.push(RouteTableAssociation {
+        association_id: association_id.clone(),
+        main: false,
+        subnet_id: None,
+        gateway_id: Some(gateway_id.to_owned()),
+        state: "associated".to_owned(),
+    });
+    associated("associationId", &association_id)
+}
+
+/// AssociateRouteTable: with a subnet, or with the VPC's internet gateway.
 pub fn associate(world: &mut World, query: &Query) -> Answer {
     let table = world.find::<RouteTable>(query.require("RouteTableId")?)?;
     let (table_id, vpc_id) = (table.route_table_id.clone(), table.vpc_id.clone());
-    if query.has("GatewayId") {
-        return Err(ApiError::new("UnsupportedOperation", "The sandbox does not simulate gateway route tables."));
+    if let Some(gateway_id) = query.get("GatewayId") {
+        return associate_gateway(world, &table_id, &vpc_id, gateway_id);
     }
     let subnet = world.find::<Subnet>(query.require("SubnetId")?)?;
     if subnet.vpc_id != vpc_id {

@@ -3,12 +3,19 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use ipnet::{Ipv4Net, Ipv6Net};
+
 use super::describe::{describe, many, maybe, one};
-use super::vpc::ipv4_block;
+use super::vpc::{default_vpc, ipv4_block};
 use super::{Answer, catalog, tag};
-use crate::model::{NatGateway, NatGatewayState, NetworkAcl, NetworkInterface, Subnet, SubnetId, Vpc};
+use crate::model::{NatGateway, NatGatewayState, NetworkAcl, NetworkInterface, Subnet, SubnetId, Tags, Vpc};
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{SubnetRecord, World};
+
+/// A subnet's attributes beyond the model's.
+pub(super) fn record(world: &World, subnet: &Subnet) -> SubnetRecord {
+    world.records.subnets.get(subnet.subnet_id.as_str()).cloned().unwrap_or_default()
+}
 
 fn xml(world: &World, subnet: &Subnet) -> Xml {
     let associations = world.records.ipv6_associations.get(subnet.subnet_id.as_str());
@@ -18,10 +25,11 @@ fn xml(world: &World, subnet: &Subnet) -> Xml {
             .text("ipv6CidrBlock", net)
             .node("ipv6CidrBlockState", Xml::new().text("state", "associated"))
     });
+    let record = record(world, subnet);
     let names = Xml::new()
-        .text("hostnameType", "ip-name")
-        .text("enableResourceNameDnsARecord", false)
-        .text("enableResourceNameDnsAAAARecord", false);
+        .text("hostnameType", record.hostname_type())
+        .text("enableResourceNameDnsARecord", record.a_record)
+        .text("enableResourceNameDnsAAAARecord", record.aaaa_record);
     Xml::new()
         .text("subnetId", &subnet.subnet_id)
         .text("subnetArn", format!("arn:aws:ec2:{}:{}:subnet/{}", world.region, world.account_id, subnet.subnet_id))
@@ -33,20 +41,19 @@ fn xml(world: &World, subnet: &Subnet) -> Xml {
         .text("availableIpAddressCount", subnet.available_ip_address_count)
         .text("availabilityZone", &subnet.availability_zone)
         .text("availabilityZoneId", catalog::zone_id(&subnet.availability_zone))
-        .text("defaultForAz", false)
+        .text("defaultForAz", record.default_for_zone)
         .text("mapPublicIpOnLaunch", subnet.map_public_ip_on_launch)
         .text("mapCustomerOwnedIpOnLaunch", false)
-        .text("assignIpv6AddressOnCreation", false)
-        .text("ipv6Native", false)
-        .text("enableDns64", false)
+        .text("assignIpv6AddressOnCreation", record.assign_ipv6)
+        .text("ipv6Native", record.ipv6_native)
+        .text("enableDns64", record.dns64)
         .node("privateDnsNameOptionsOnLaunch", names)
         .items("tagSet", tag::xml(&subnet.tags))
 }
 
-/// CreateSubnet
-pub fn create(world: &mut World, query: &Query) -> Answer {
-    let vpc = world.find::<Vpc>(query.require("VpcId")?)?.clone();
-    let cidr = ipv4_block(query.require("CidrBlock")?, "cidrBlock")?;
+/// Reads and checks an IPv4 range for a subnet of a VPC.
+fn ipv4_range(world: &World, vpc: &Vpc, text: &str) -> Result<Ipv4Net, ApiError> {
+    let cidr = ipv4_block(text, "cidrBlock")?;
     let inside = vpc.cidr_blocks.iter().any(|block| block.contains(&cidr));
     if !(16..=28).contains(&cidr.prefix_len()) || !inside {
         return Err(ApiError::new("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
@@ -56,45 +63,83 @@ pub fn create(world: &mut World, query: &Query) -> Answer {
             && other.cidr_block.is_some_and(|block| block.contains(&cidr) || cidr.contains(&block))
     };
     if world.all::<Subnet>().any(overlaps) {
-        return Err(ApiError::new(
-            "InvalidSubnet.Conflict",
-            format!("The CIDR '{cidr}' conflicts with another subnet"),
-        ));
+        return Err(conflict(&cidr));
     }
-    let availability_zone = catalog::chosen_zone(world, query)?;
-    let mut ipv6_cidr_blocks = Vec::new();
-    if let Some(text) = query.get("Ipv6CidrBlock") {
-        let block: ipnet::Ipv6Net = text.parse().map_err(|_| {
-            ApiError::invalid_value(format!(
-                "Value ({text}) for parameter ipv6CidrBlock is invalid. This is not a valid IPv6 CIDR block."
-            ))
-        })?;
-        if block.prefix_len() != 64 || !vpc.ipv6_cidr_blocks.iter().any(|of_vpc| of_vpc.contains(&block)) {
-            return Err(ApiError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
-        }
-        if world.all::<Subnet>().any(|other| other.ipv6_cidr_blocks.contains(&block)) {
+    Ok(cidr)
+}
+
+fn conflict(cidr: &dyn std::fmt::Display) -> ApiError {
+    ApiError::new("InvalidSubnet.Conflict", format!("The CIDR '{cidr}' conflicts with another subnet"))
+}
+
+/// Reads and checks an IPv6 range for a subnet of a VPC.
+fn ipv6_range(world: &World, vpc: &Vpc, text: &str) -> Result<Ipv6Net, ApiError> {
+    let block: Ipv6Net = text.parse().map_err(|_| {
+        ApiError::invalid_value(format!(
+            "Value ({text}) for parameter ipv6CidrBlock is invalid. This is not a valid IPv6 CIDR block."
+        ))
+    })?;
+    if block.prefix_len() != 64 || !vpc.ipv6_cidr_blocks.iter().any(|of_vpc| of_vpc.contains(&block)) {
+        return Err(ApiError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
+    }
+    if world.all::<Subnet>().any(|other| other.ipv6_cidr_blocks.contains(&block)) {
+        return Err(conflict(&block));
+    }
+    Ok(block)
+}
+
+/// CreateSubnet
+pub fn create(world: &mut World, query: &Query) -> Answer {
+    let vpc = world.find::<Vpc>(query.require("VpcId")?)?.clone();
+    let ipv6_native = query.bool("Ipv6Native")?.unwrap_or(false);
+    let cidr_block = match query.get("CidrBlock").filter(|text| !text.is_empty()) {
+        Some(_) if ipv6_native => {
             return Err(ApiError::new(
-                "InvalidSubnet.Conflict",
-                format!("The CIDR '{block}' conflicts with another subnet"),
+                "InvalidParameterCombination",
+                "When specifying ipv4 parameters, cidrBlock or ipv4IpamPoolId, you cannot specify ipv6Native.",
             ));
         }
-        ipv6_cidr_blocks.push(block);
+        Some(text) => Some(ipv4_range(world, &vpc, text)?),
+        None if ipv6_native => None,
+        None => return Err(ApiError::missing("CidrBlock")),
+    };
+    let availability_zone = catalog::chosen_zone(world, query)?;
+    let ipv6 = query.get("Ipv6CidrBlock").filter(|text| !text.is_empty());
+    let ipv6 = ipv6.map(|text| ipv6_range(world, &vpc, text)).transpose()?;
+    if ipv6_native && ipv6.is_none() {
+        return Err(ApiError::missing("Ipv6CidrBlock"));
     }
     let tags = tag::specified(query, "subnet")?;
+    let record = SubnetRecord { ipv6_native, resource_names: ipv6_native, ..SubnetRecord::default() };
+    let subnet = make(world, &vpc, availability_zone, (cidr_block, ipv6), tags, record);
+    Ok(Body::Xml(Xml::new().node("subnet", xml(world, &subnet))))
+}
+
+fn make(
+    world: &mut World,
+    vpc: &Vpc,
+    availability_zone: String,
+    (cidr_block, ipv6): (Option<Ipv4Net>, Option<Ipv6Net>),
+    tags: Tags,
+    record: SubnetRecord,
+) -> Subnet {
     let subnet_id = SubnetId::new(world.new_id("subnet-"));
-    if !ipv6_cidr_blocks.is_empty() {
+    if ipv6.is_some() {
         let association = world.new_id("subnet-cidr-assoc-");
         world.records.ipv6_associations.insert(subnet_id.as_str().to_owned(), vec![association]);
+    }
+    if record != SubnetRecord::default() {
+        world.records.subnets.insert(subnet_id.as_str().to_owned(), record);
     }
     let subnet = Subnet {
         subnet_id: subnet_id.clone(),
         vpc_id: vpc.vpc_id.clone(),
-        cidr_block: Some(cidr),
-        ipv6_cidr_blocks,
+        cidr_block,
+        ipv6_cidr_blocks: ipv6.into_iter().collect(),
         availability_zone,
         state: "available".to_owned(),
         map_public_ip_on_launch: false,
-        available_ip_address_count: usable(cidr.prefix_len()),
+        available_ip_address_count: cidr_block.map_or(0, |cidr| usable(cidr.prefix_len())),
         tags,
     };
     let association = world.new_id("aclassoc-");
@@ -103,9 +148,85 @@ pub fn create(world: &mut World, query: &Query) -> Answer {
     if let Some(acl) = acls.values_mut().find(|acl| acl.vpc_id == vpc.vpc_id && acl.is_default) {
         acl.subnet_ids.push(subnet_id);
     }
-    let answer = xml(world, &subnet);
-    world.insert(subnet);
-    Ok(Body::Xml(Xml::new().node("subnet", answer)))
+    world.insert(subnet.clone());
+    subnet
+}
+
+/// The public subnet of a zone in the default VPC: the first /20 that is free.
+pub(super) fn make_default(world: &mut World, vpc: &Vpc, zone: &str) -> Result<Subnet, ApiError> {
+    let taken = |subnet: &Subnet| subnet.availability_zone == zone && record(world, subnet).default_for_zone;
+    if let Some(subnet) = world.all::<Subnet>().find(|subnet| taken(subnet)) {
+        return Err(ApiError::new(
+            "DefaultSubnetAlreadyExistsInAvailabilityZone",
+            format!("'{}' is already the default subnet in {zone}.", subnet.subnet_id),
+        ));
+    }
+    let ranges = vpc.cidr_blocks.first().and_then(|block| block.subnets(20).ok());
+    let free = ranges.into_iter().flatten().find_map(|net| ipv4_range(world, vpc, &net.to_string()).ok());
+    let Some(range) = free else { return Err(conflict(&"of the default VPC")) };
+    let record = SubnetRecord { default_for_zone: true, ..SubnetRecord::default() };
+    let mut subnet = make(world, vpc, zone.to_owned(), (Some(range), None), Tags::default(), record);
+    subnet.map_public_ip_on_launch = true;
+    world.insert(subnet.clone());
+    Ok(subnet)
+}
+
+/// CreateDefaultSubnet
+pub fn create_default(world: &mut World, query: &Query) -> Answer {
+    let zone = query.require("AvailabilityZone")?;
+    catalog::check_zone(world, zone)?;
+    let vpc = default_vpc(world).cloned().ok_or_else(|| {
+        ApiError::new("DefaultVpcDoesNotExist", "No default VPC exists for this account in this region.")
+    })?;
+    let subnet = make_default(world, &vpc, zone)?;
+    Ok(Body::Xml(Xml::new().node("subnet", xml(world, &subnet))))
+}
+
+/// AssociateSubnetCidrBlock: an IPv6 range, one for each subnet.
+pub fn associate_cidr(world: &mut World, query: &Query) -> Answer {
+    let subnet = world.find::<Subnet>(query.require("SubnetId")?)?.clone();
+    let vpc = world.find::<Vpc>(subnet.vpc_id.as_str())?.clone();
+    let net = ipv6_range(world, &vpc, query.require("Ipv6CidrBlock")?)?;
+    if !subnet.ipv6_cidr_blocks.is_empty() {
+        return Err(ApiError::new(
+            "SubnetCidrBlockLimitExceeded",
+            format!("The subnet '{}' has an IPv6 CIDR block already.", subnet.subnet_id),
+        ));
+    }
+    let id = world.new_id("subnet-cidr-assoc-");
+    world.records.ipv6_associations.insert(subnet.subnet_id.as_str().to_owned(), vec![id.clone()]);
+    world.find_mut::<Subnet>(subnet.subnet_id.as_str())?.ipv6_cidr_blocks.push(net);
+    Ok(Body::Xml(association(&id, net, "associating").text("subnetId", subnet.subnet_id)))
+}
+
+fn association(id: &str, net: Ipv6Net, state: &str) -> Xml {
+    let shown = Xml::new()
+        .text("associationId", id)
+        .text("ipv6CidrBlock", net)
+        .node("ipv6CidrBlockState", Xml::new().text("state", state));
+    Xml::new().node("ipv6CidrBlockAssociation", shown)
+}
+
+/// DisassociateSubnetCidrBlock: refused while an interface has an address of the range.
+pub fn disassociate_cidr(world: &mut World, query: &Query) -> Answer {
+    let id = query.require("AssociationId")?;
+    let found = world.records.ipv6_associations.iter().find(|(_, ids)| ids.iter().any(|other| other == id));
+    let subnet_id = found.map(|(subnet_id, _)| subnet_id.clone()).ok_or_else(|| {
+        ApiError::new(
+            "InvalidSubnetCidrBlockAssociationID.NotFound",
+            format!("The subnet CIDR block association ID '{id}' does not exist"),
+        )
+    })?;
+    if world.all::<NetworkInterface>().any(|r| r.subnet_id.as_str() == subnet_id && !r.ipv6_addresses.is_empty()) {
+        return Err(ApiError::new(
+            "InvalidCidrBlock.InUse",
+            format!("The IPv6 CIDR block of subnet '{subnet_id}' is in use."),
+        ));
+    }
+    let subnet = world.find_mut::<Subnet>(&subnet_id)?;
+    let net = subnet.ipv6_cidr_blocks.pop().ok_or_else(|| ApiError::missing("AssociationId"))?;
+    world.records.ipv6_associations.remove(&subnet_id);
+    Ok(Body::Xml(association(id, net, "disassociating").text("subnetId", subnet_id)))
 }
 
 /// Addresses of a subnet that can be given out: all but the first four and the last.
@@ -123,7 +244,16 @@ pub fn describe_subnets(world: &World, query: &Query) -> Answer {
         "availability-zone" | "availabilityZone" => one(&subnet.availability_zone),
         "availability-zone-id" => one(catalog::zone_id(&subnet.availability_zone)),
         "available-ip-address-count" => one(subnet.available_ip_address_count),
-        "default-for-az" | "defaultForAz" => one(false),
+        "default-for-az" | "defaultForAz" => one(record(world, subnet).default_for_zone),
+        "ipv6-native" => one(record(world, subnet).ipv6_native),
+        "enable-dns64" => one(record(world, subnet).dns64),
+        "ipv6-cidr-block-association.association-id" => {
+            many(world.records.ipv6_associations.get(subnet.subnet_id.as_str()).into_iter().flatten())
+        }
+        "ipv6-cidr-block-association.state" => many(subnet.ipv6_cidr_blocks.iter().map(|_| "associated")),
+        "subnet-arn" => {
+            one(format_args!("arn:aws:ec2:{}:{}:subnet/{}", world.region, world.account_id, subnet.subnet_id))
+        }
         "map-public-ip-on-launch" => one(subnet.map_public_ip_on_launch),
         "ipv6-cidr-block-association.ipv6-cidr-block" => many(&subnet.ipv6_cidr_blocks),
         "owner-id" => one(&world.account_id),
@@ -148,37 +278,67 @@ pub fn delete(world: &mut World, query: &Query) -> Answer {
     }
     world.records.acl_associations.remove(&subnet_id);
     world.records.ipv6_associations.remove(subnet_id.as_str());
+    world.records.subnets.remove(subnet_id.as_str());
+    world.records.flow_logs.retain(|_, log| log.resource_id != subnet_id.as_str());
     world.remove::<Subnet>(&subnet_id);
     super::done()
 }
 
-/// ModifySubnetAttribute
+/// ModifySubnetAttribute: one attribute at a time, as AWS wants it.
 pub fn modify_attribute(world: &mut World, query: &Query) -> Answer {
-    let map = query.bool("MapPublicIpOnLaunch.Value")?;
-    let known = [
-        "AssignIpv6AddressOnCreation",
-        "EnableDns64",
+    let subnet = world.find::<Subnet>(query.require("SubnetId")?)?.clone();
+    let names = [
+        "MapPublicIpOnLaunch.Value",
+        "AssignIpv6AddressOnCreation.Value",
+        "EnableDns64.Value",
+        "EnableResourceNameDnsARecordOnLaunch.Value",
+        "EnableResourceNameDnsAAAARecordOnLaunch.Value",
         "PrivateDnsHostnameTypeOnLaunch",
-        "EnableResourceNameDnsARecordOnLaunch",
-        "EnableResourceNameDnsAAAARecordOnLaunch",
     ];
-    let other = known.into_iter().find(|name| query.has(name));
-    let subnet = world.find_mut::<Subnet>(query.require("SubnetId")?)?;
-    match (map, other) {
-        (Some(value), None) => subnet.map_public_ip_on_launch = value,
-        (None, None) => {
-            return Err(ApiError::new("MissingParameter", "The request must contain one subnet attribute to modify"));
-        }
-        (None, Some(name)) => {
-            return Err(ApiError::new("UnsupportedOperation", format!("The sandbox does not simulate {name}.")));
-        }
+    let mut given = names.into_iter().filter(|name| query.has(name));
+    let name = match (given.next(), given.next()) {
+        (Some(name), None) => name,
         (Some(_), Some(_)) => {
             return Err(ApiError::new(
                 "InvalidParameterCombination",
                 "Only one subnet attribute can be modified at a time",
             ));
         }
+        (None, _) => {
+            return Err(ApiError::new("MissingParameter", "The request must contain one subnet attribute to modify"));
+        }
+    };
+    let mut changed = record(world, &subnet);
+    let needs_ipv6 = |value: bool| {
+        if value && subnet.ipv6_cidr_blocks.is_empty() {
+            return Err(ApiError::invalid_value(format!(
+                "Invalid value 'true' for {name}: subnet '{}' has no IPv6 CIDR block.",
+                subnet.subnet_id
+            )));
+        }
+        Ok(value)
+    };
+    if name == "PrivateDnsHostnameTypeOnLaunch" {
+        changed.resource_names = match query.require(name)? {
+            "resource-name" => true,
+            "ip-name" if subnet.cidr_block.is_some() => false,
+            other => {
+                return Err(ApiError::invalid_value(format!("Value ({other}) for parameter {name} is invalid.")));
+            }
+        };
+    } else {
+        let value = query.bool(name)?.ok_or_else(|| ApiError::missing(name))?;
+        match name {
+            "MapPublicIpOnLaunch.Value" => {
+                world.find_mut::<Subnet>(subnet.subnet_id.as_str())?.map_public_ip_on_launch = value;
+            }
+            "AssignIpv6AddressOnCreation.Value" => changed.assign_ipv6 = needs_ipv6(value)?,
+            "EnableDns64.Value" => changed.dns64 = value,
+            "EnableResourceNameDnsARecordOnLaunch.Value" => changed.a_record = value,
+            _ => changed.aaaa_record = value,
+        }
     }
+    world.records.subnets.insert(subnet.subnet_id.as_str().to_owned(), changed);
     super::done()
 }
 

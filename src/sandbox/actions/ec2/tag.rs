@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::describe::{Filters, PAGES, maybe, one, page};
+use super::kept;
 use super::noun::{Kind, Noun};
 use crate::model::{
     Address, EgressOnlyInternetGateway, Instance, InternetGateway, NatGateway, Network, NetworkAcl, NetworkInterface,
@@ -154,34 +155,6 @@ fn tags_mut<'a>(world: &'a mut World, id: &str) -> Result<&'a mut Tags, ApiError
             format!("The security group rule ID '{id}' does not exist"),
         ));
     }
-    if id.starts_with("vol-") {
-        let missing = || ApiError::new("InvalidVolume.NotFound", format!("The volume '{id}' does not exist."));
-        return records.volumes.get_mut(id).map(|volume| &mut volume.tags).ok_or_else(missing);
-    }
-    if id.starts_with("pl-") {
-        let missing =
-            || ApiError::new("InvalidPrefixListID.NotFound", format!("The prefix list ID '{id}' does not exist"));
-        return records.prefix_lists.get_mut(id).map(|list| &mut list.tags).ok_or_else(missing);
-    }
-    if id.starts_with("pcx-") {
-        let missing = || {
-            let message = format!("The vpcPeeringConnection ID '{id}' does not exist");
-            ApiError::new("InvalidVpcPeeringConnectionID.NotFound", message)
-        };
-        return records.peerings.get_mut(id).map(|peering| &mut peering.tags).ok_or_else(missing);
-    }
-    if id.starts_with("dopt-") {
-        let missing =
-            || ApiError::new("InvalidDhcpOptionID.NotFound", format!("The dhcpOption ID '{id}' does not exist"));
-        return records.dhcp_options.get_mut(id).map(|set| &mut set.tags).ok_or_else(missing);
-    }
-    if id.starts_with("lt-") {
-        let missing = || {
-            let message = format!("The specified launch template, with template ID {id}, does not exist.");
-            ApiError::new("InvalidLaunchTemplateId.NotFound", message)
-        };
-        return records.launch_templates.get_mut(id).map(|template| &mut template.tags).ok_or_else(missing);
-    }
     if id.starts_with("key-") {
         let missing = || ApiError::new("InvalidKeyPair.NotFound", format!("The key pair ID '{id}' does not exist"));
         return records
@@ -191,7 +164,17 @@ fn tags_mut<'a>(world: &'a mut World, id: &str) -> Result<&'a mut Tags, ApiError
             .map(|pair| &mut pair.tags)
             .ok_or_else(missing);
     }
-    Err(ApiError::new("InvalidID", format!("The ID '{id}' is not valid")))
+    if id.starts_with("pg-") {
+        let missing = || ApiError::new("InvalidPlacementGroupId.Malformed", format!("Invalid id: \"{id}\""));
+        let group = records.placement_groups.values_mut().find(|group| group.group_id == id);
+        return group.map(|group| &mut group.tags).ok_or_else(missing);
+    }
+    if records.images.contains_key(id) {
+        let missing = || ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"));
+        return records.images.get_mut(id).map(|image| &mut image.tags).ok_or_else(missing);
+    }
+    let invalid = || ApiError::new("InvalidID", format!("The ID '{id}' is not valid"));
+    kept::tags_mut(records, id).unwrap_or_else(|| Err(invalid()))
 }
 
 /// CreateTags
@@ -248,11 +231,9 @@ pub fn describe_tags(world: &World, query: &Query) -> Answer {
     for_each_noun!(T => all.extend(T::part(network).shown().values().map(|r| (r.id().to_owned(), T::KIND.tag_type, r.tags()))));
     let records = &world.records;
     all.extend(records.rule_tags.iter().map(|(id, tags)| (id.clone(), "security-group-rule", tags)));
-    all.extend(records.volumes.iter().map(|(id, volume)| (id.clone(), "volume", &volume.tags)));
-    all.extend(records.prefix_lists.iter().map(|(id, list)| (id.clone(), "prefix-list", &list.tags)));
-    all.extend(records.peerings.iter().map(|(id, peering)| (id.clone(), "vpc-peering-connection", &peering.tags)));
-    all.extend(records.dhcp_options.iter().map(|(id, set)| (id.clone(), "dhcp-options", &set.tags)));
-    all.extend(records.launch_templates.iter().map(|(id, template)| (id.clone(), "launch-template", &template.tags)));
+    all.extend(kept::tagged(records));
+    all.extend(records.placement_groups.values().map(|group| (group.group_id.clone(), "placement-group", &group.tags)));
+    all.extend(records.images.iter().map(|(id, image)| (id.clone(), "image", &image.tags)));
     all.extend(records.key_pairs.values().map(|pair| (pair.key_pair_id.clone(), "key-pair", &pair.tags)));
     let mut rows = Vec::new();
     for (id, kind, tags) in all {

@@ -1,10 +1,12 @@
 //! EBS volumes: those that instances begin with, and those that are made and attached later.
 
+pub mod snapshot;
+
 use super::describe::{Filters, PAGES, maybe, one, page};
 use super::{Answer, catalog, iso8601, tag};
 use crate::model::{Instance, InstanceState, Tags};
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
-use crate::sandbox::world::{Volume, VolumeModification, World};
+use crate::sandbox::world::{Snapshot, Volume, VolumeModification, World};
 
 /// The types, with the least and the greatest size in GiB and what a volume without wishes gets (EBS guide, "volume
 /// types").
@@ -125,40 +127,70 @@ fn xml(volume: &Volume, status: &str) -> Xml {
         .opt("iops", volume.iops)
         .opt("throughput", volume.throughput)
         .text("encrypted", volume.encrypted)
+        .opt("kmsKeyId", volume.kms_key_id.as_ref())
         .text("multiAttachEnabled", false)
 }
 
-/// CreateVolume: empty, since there are no snapshots to begin from.
+/// The key that EBS encrypts with when none is named.
+fn default_key(world: &World) -> String {
+    format!("arn:aws:kms:{}:{}:key/7d0c7c39-6d3e-4b0f-9b0b-5a4d9c1e2f30", world.region, world.account_id)
+}
+
+/// The key of a request (an ARN, an alias or an identifier) as an ARN. `None`: not encrypted.
+pub(super) fn key_of(world: &World, query: &Query, encrypted: bool) -> Option<String> {
+    encrypted.then(|| match query.get("KmsKeyId").filter(|key| !key.is_empty()) {
+        Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
+        None => default_key(world),
+        Some(alias) if alias.starts_with("alias/") => default_key(world),
+        Some(id) => format!("arn:aws:kms:{}:{}:key/{id}", world.region, world.account_id),
+    })
+}
+
+/// CreateVolume: empty, or from a snapshot.
 pub fn create(world: &mut World, query: &Query) -> Answer {
     if !query.has("AvailabilityZone") && !query.has("AvailabilityZoneId") {
         return Err(ApiError::missing("availabilityZone"));
     }
     let availability_zone = catalog::chosen_zone(world, query)?;
-    if let Some(id) = query.get("SnapshotId").filter(|id| !id.is_empty()) {
-        return Err(ApiError::new("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist.")));
+    let snapshot = query.get("SnapshotId").filter(|id| !id.is_empty());
+    let snapshot = snapshot.map(|id| world.kept::<Snapshot>(id).cloned()).transpose()?;
+    if query.int("Size")?.is_none() && snapshot.is_none() {
+        return Err(ApiError::new("MissingParameter", "The request must contain the parameter size/snapshot"));
     }
-    query
-        .int("Size")?
-        .ok_or_else(|| ApiError::new("MissingParameter", "The request must contain the parameter size/snapshot"))?;
-    let default = Shape { size_gib: 0, volume_type: "gp2".to_owned(), iops: None, throughput: None };
+    let size_gib = snapshot.as_ref().map_or(0, |snapshot| snapshot.size_gib);
+    let default = Shape { size_gib, volume_type: "gp2".to_owned(), iops: None, throughput: None };
     let shape = shape(query, "Size", &default)?;
-    let encrypted = query.bool("Encrypted")?.unwrap_or(false);
+    if shape.size_gib < size_gib {
+        return Err(ApiError::invalid_value(format!(
+            "The volume must not be smaller than its snapshot, {size_gib}GiB."
+        )));
+    }
+    let encrypted = query.bool("Encrypted")?.unwrap_or(false) || snapshot.as_ref().is_some_and(|s| s.encrypted);
+    let key = key_of(world, query, encrypted);
     let tags = tag::specified(query, "volume")?;
-    let volume = new(world, shape, availability_zone, encrypted, tags);
+    let mut volume = new(world, shape, availability_zone, key, tags);
+    volume.snapshot_id = snapshot.map(|snapshot| snapshot.snapshot_id);
     let answer = xml(&volume, "creating");
     world.records.volumes.insert(volume.volume_id.clone(), volume);
     Ok(Body::Xml(answer))
 }
 
 /// A volume that is attached to nothing.
-pub(super) fn new(world: &mut World, shape: Shape, availability_zone: String, encrypted: bool, tags: Tags) -> Volume {
+pub(super) fn new(
+    world: &mut World,
+    shape: Shape,
+    availability_zone: String,
+    kms_key_id: Option<String>,
+    tags: Tags,
+) -> Volume {
     Volume {
         volume_id: world.new_id("vol-"),
         size_gib: shape.size_gib,
         volume_type: shape.volume_type,
         iops: shape.iops,
         throughput: shape.throughput,
-        encrypted,
+        encrypted: kms_key_id.is_some(),
+        kms_key_id,
         availability_zone,
         created_at: world.now,
         attached_to: None,
@@ -358,4 +390,14 @@ pub fn describe_volumes(world: &World, query: &Query) -> Answer {
     }
     let (page, token) = page(query, PAGES, rows)?;
     Ok(Body::Xml(Xml::new().items("volumeSet", page).opt("nextToken", token)))
+}
+
+/// GetEbsEncryptionByDefault: off, as in a new account.
+pub fn encryption_by_default() -> Answer {
+    Ok(Body::Xml(Xml::new().text("ebsEncryptionByDefault", false).text("sseType", "none")))
+}
+
+/// GetEbsDefaultKmsKeyId
+pub fn default_kms_key() -> Answer {
+    Ok(Body::Xml(Xml::new().text("kmsKeyId", "alias/aws/ebs")))
 }

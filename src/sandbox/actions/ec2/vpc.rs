@@ -3,15 +3,16 @@
 use ipnet::Ipv4Net;
 
 use super::describe::{describe, many, maybe, one};
-use super::{Answer, dhcp_options, peering, tag};
+use super::{Answer, catalog, dhcp_options, peering, subnet, tag};
 use crate::model::{
-    AclAction, AclDirection, AclEntry, AssociationId, EgressOnlyInternetGateway, InternetGateway, NatGateway,
-    NatGatewayState, NetworkAcl, NetworkAclId, NetworkInterface, Peer, Protocol, Route, RouteDestination, RouteOrigin,
-    RouteState, RouteTable, RouteTableAssociation, RouteTableId, RouteTarget, RuleDirection, SecurityGroup,
-    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, Tags, Vpc, VpcEndpoint, VpcId,
+    AclAction, AclDirection, AclEntry, AssociationId, AttachmentState, EgressOnlyInternetGateway, GatewayAttachment,
+    InternetGateway, InternetGatewayId, NatGateway, NatGatewayState, NetworkAcl, NetworkAclId, NetworkInterface, Peer,
+    Protocol, Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTableAssociation, RouteTableId,
+    RouteTarget, RuleDirection, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, Tags,
+    Vpc, VpcEndpoint, VpcId,
 };
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{VpcRecord, World};
 
 /// Reads a CIDR block as EC2 does: host bits are cleared, not refused.
 pub(super) fn ipv4_block(text: &str, parameter: &str) -> Result<Ipv4Net, ApiError> {
@@ -38,6 +39,7 @@ pub(super) fn xml(world: &World, vpc: &Vpc) -> Xml {
             .text("networkBorderGroup", &world.region)
             .text("ipv6Pool", "Amazon")
     });
+    let dedicated = records.vpcs.get(vpc.vpc_id.as_str()).is_some_and(|record| record.dedicated);
     Xml::new()
         .text("vpcId", &vpc.vpc_id)
         .text("ownerId", &world.account_id)
@@ -47,7 +49,7 @@ pub(super) fn xml(world: &World, vpc: &Vpc) -> Xml {
         .items("ipv6CidrBlockAssociationSet", ipv6)
         .opt("dhcpOptionsId", dhcp_options::of_vpc(world, &vpc.vpc_id))
         .items("tagSet", tag::xml(&vpc.tags))
-        .text("instanceTenancy", "default")
+        .text("instanceTenancy", if dedicated { "dedicated" } else { "default" })
         .text("isDefault", vpc.is_default)
 }
 
@@ -58,12 +60,33 @@ pub fn create(world: &mut World, query: &Query) -> Answer {
         return Err(ApiError::new("InvalidVpc.Range", format!("The CIDR '{cidr}' is invalid.")));
     }
     let tags = tag::specified(query, "vpc")?;
+    let dedicated = match query.get("InstanceTenancy").unwrap_or("default") {
+        "default" => false,
+        "dedicated" => true,
+        other => {
+            return Err(ApiError::invalid_value(format!("Value ({other}) for parameter instanceTenancy is invalid.")));
+        }
+    };
+    let ipv6 = query.bool("AmazonProvidedIpv6CidrBlock")?.unwrap_or(false);
+    let vpc = make(world, cidr, ipv6, tags);
+    world.records.vpcs.insert(vpc.vpc_id.as_str().to_owned(), VpcRecord { dedicated, ..VpcRecord::default() });
+    let answer = xml(world, &Vpc { state: "pending".to_owned(), ..vpc });
+    Ok(Body::Xml(Xml::new().node("vpc", answer)))
+}
+
+/// A /56 of Amazon's.
+fn amazon_ipv6_block(world: &mut World) -> Option<ipnet::Ipv6Net> {
+    let n = world.random(|rng| rng.u128(..1 << 24));
+    let base = (0x2a05_d014_u128 << 96) | (n << 72);
+    ipnet::Ipv6Net::new(base.into(), 56).ok()
+}
+
+/// Makes a VPC with its main route table, default security group and default network ACL.
+fn make(world: &mut World, cidr: Ipv4Net, ipv6: bool, tags: Tags) -> Vpc {
     let vpc_id = VpcId::new(world.new_id("vpc-"));
     let mut ipv6_cidr_blocks = Vec::new();
-    if query.bool("AmazonProvidedIpv6CidrBlock")?.unwrap_or(false) {
-        let n = world.random(|rng| rng.u128(..1 << 24));
-        let base = (0x2a05_d014_u128 << 96) | (n << 72);
-        ipv6_cidr_blocks.extend(ipnet::Ipv6Net::new(base.into(), 56));
+    if ipv6 {
+        ipv6_cidr_blocks.extend(amazon_ipv6_block(world));
     }
     if world.records.dhcp_options_id.is_none() {
         world.records.dhcp_options_id = Some(world.new_id("dopt-"));
@@ -106,9 +129,168 @@ pub fn create(world: &mut World, query: &Query) -> Answer {
         tags: Tags::default(),
     };
     world.insert(acl);
-    let answer = xml(world, &Vpc { state: "pending".to_owned(), ..vpc.clone() });
+    world.insert(vpc.clone());
+    vpc
+}
+
+/// CreateDefaultVpc: with a gateway and a public subnet in each zone, as every region of a new account has one.
+pub fn create_default(world: &mut World, _query: &Query) -> Answer {
+    if let Some(vpc) = default_vpc(world) {
+        return Err(ApiError::new(
+            "DefaultVpcAlreadyExists",
+            format!("A Default VPC already exists for this account in this region: {}.", vpc.vpc_id),
+        ));
+    }
+    let range = Ipv4Net::new([172, 31, 0, 0].into(), 16).map_err(|_| ApiError::invalid_value("no such range"))?;
+    let mut vpc = make(world, range, false, Tags::default());
+    vpc.is_default = true;
+    vpc.dns_hostnames = Some(true);
+    world.insert(vpc.clone());
+    let gateway_id = InternetGatewayId::new(world.new_id("igw-"));
+    world.insert(InternetGateway {
+        internet_gateway_id: gateway_id.clone(),
+        attachments: vec![GatewayAttachment { vpc_id: vpc.vpc_id.clone(), state: AttachmentState::Available }],
+        tags: Tags::default(),
+    });
+    let tables = world.network.route_tables.items_mut().values_mut();
+    for table in tables.filter(|table| table.vpc_id == vpc.vpc_id) {
+        table.routes.push(Route {
+            destination: RouteDestination::Ipv4(Ipv4Net::default()),
+            target: RouteTarget::InternetGateway(gateway_id.clone()),
+            state: RouteState::Active,
+            origin: RouteOrigin::CreateRoute,
+        });
+    }
+    for zone in catalog::zones(&world.region) {
+        subnet::make_default(world, &vpc, &zone)?;
+    }
+    Ok(Body::Xml(Xml::new().node("vpc", xml(world, &vpc))))
+}
+
+/// The region's default VPC.
+pub(super) fn default_vpc(world: &World) -> Option<&Vpc> {
+    world.all::<Vpc>().find(|vpc| vpc.is_default)
+}
+
+/// AssociateVpcCidrBlock: a further range, routed as local in every table of the VPC.
+pub fn associate_cidr(world: &mut World, query: &Query) -> Answer {
+    let vpc = world.find::<Vpc>(query.require("VpcId")?)?.clone();
+    let association_id = world.new_id("vpc-cidr-assoc-");
+    let state = Xml::new().text("state", "associating");
+    let head = Xml::new().text("associationId", &association_id);
+    let mut changed = vpc.clone();
+    let (destination, answer) = if query.bool("AmazonProvidedIpv6CidrBlock")?.unwrap_or(false) {
+        if !vpc.ipv6_cidr_blocks.is_empty() {
+            return Err(ApiError::new("CidrLimitExceeded", "The VPC has an Amazon-provided IPv6 CIDR block already."));
+        }
+        let Some(net) = amazon_ipv6_block(world) else { return Err(ApiError::missing("Ipv6CidrBlock")) };
+        changed.ipv6_cidr_blocks.push(net);
+        let shown = head.text("ipv6CidrBlock", net).node("ipv6CidrBlockState", state);
+        (RouteDestination::Ipv6(net), Xml::new().node("ipv6CidrBlockAssociation", shown))
+    } else {
+        let net = ipv4_block(query.require("CidrBlock")?, "cidrBlock")?;
+        if !(16..=28).contains(&net.prefix_len()) {
+            return Err(ApiError::new("InvalidVpc.Range", format!("The CIDR '{net}' is invalid.")));
+        }
+        if vpc.cidr_blocks.iter().any(|other| other.contains(&net) || net.contains(other)) {
+            return Err(ApiError::new(
+                "CidrConflict",
+                format!("The CIDR '{net}' conflicts with another CIDR of the VPC '{}'.", vpc.vpc_id),
+            ));
+        }
+        if vpc.cidr_blocks.len() >= 5 {
+            return Err(ApiError::new(
+                "CidrLimitExceeded",
+                "This network has met its maximum number of allowed CIDRs: 5",
+            ));
+        }
+        changed.cidr_blocks.push(net);
+        let shown = head.text("cidrBlock", net).node("cidrBlockState", state);
+        (RouteDestination::Ipv4(net), Xml::new().node("cidrBlockAssociation", shown))
+    };
+    // The identifiers are kept in the order of the ranges, IPv4 first.
+    let of_ipv4 = matches!(destination, RouteDestination::Ipv4(_));
+    let ids = world.records.cidr_associations.entry(vpc.vpc_id.as_str().to_owned()).or_default();
+    ids.insert(if of_ipv4 { vpc.cidr_blocks.len().min(ids.len()) } else { ids.len() }, association_id);
+    for table in world.network.route_tables.items_mut().values_mut().filter(|table| table.vpc_id == vpc.vpc_id) {
+        let after = table.routes.iter().take_while(|route| route.origin == RouteOrigin::CreateRouteTable).count();
+        let route = Route {
+            destination: destination.clone(),
+            target: RouteTarget::Local,
+            state: RouteState::Active,
+            origin: RouteOrigin::CreateRouteTable,
+        };
+        table.routes.insert(after, route);
+    }
+    world.insert(changed);
+    Ok(Body::Xml(answer.text("vpcId", vpc.vpc_id)))
+}
+
+/// DisassociateVpcCidrBlock: never the primary range, nor one with subnets in it.
+pub fn disassociate_cidr(world: &mut World, query: &Query) -> Answer {
+    let association_id = query.require("AssociationId")?;
+    let found = world.records.cidr_associations.iter().find_map(|(vpc_id, ids)| {
+        let index = ids.iter().position(|id| id == association_id)?;
+        Some((vpc_id.clone(), index))
+    });
+    let Some((vpc_id, index)) = found else {
+        return Err(ApiError::new(
+            "InvalidVpcCidrBlockAssociationID.NotFound",
+            format!("The vpc CIDR block association ID '{association_id}' does not exist"),
+        ));
+    };
+    let mut vpc = world.find::<Vpc>(&vpc_id)?.clone();
+    if index == 0 {
+        return Err(ApiError::new(
+            "OperationNotPermitted",
+            format!(
+                "The vpc CIDR block with association ID {association_id} may not be disassociated. It is the primary IPv4 CIDR block of the VPC"
+            ),
+        ));
+    }
+    let in_use = |net: &dyn std::fmt::Display| {
+        ApiError::new("InvalidCidrBlock.InUse", format!("The vpc CIDR block '{net}' is in use by a subnet."))
+    };
+    let head = Xml::new().text("associationId", association_id);
+    let state = Xml::new().text("state", "disassociating");
+    let (destination, answer) = if index < vpc.cidr_blocks.len() {
+        let net = vpc.cidr_blocks.remove(index);
+        if world
+            .all::<Subnet>()
+            .any(|s| s.vpc_id == vpc.vpc_id && s.cidr_block.is_some_and(|block| net.contains(&block)))
+        {
+            return Err(in_use(&net));
+        }
+        let shown = head.text("cidrBlock", net).node("cidrBlockState", state);
+        (RouteDestination::Ipv4(net), Xml::new().node("cidrBlockAssociation", shown))
+    } else {
+        let net = vpc.ipv6_cidr_blocks.remove(index - vpc.cidr_blocks.len());
+        if world.all::<Subnet>().any(|s| s.vpc_id == vpc.vpc_id && s.ipv6_cidr_blocks.iter().any(|b| net.contains(b))) {
+            return Err(in_use(&net));
+        }
+        let shown = head.text("ipv6CidrBlock", net).node("ipv6CidrBlockState", state);
+        (RouteDestination::Ipv6(net), Xml::new().node("ipv6CidrBlockAssociation", shown))
+    };
+    if let Some(ids) = world.records.cidr_associations.get_mut(&vpc_id) {
+        ids.remove(index);
+    }
+    for table in world.network.route_tables.items_mut().values_mut().filter(|table| table.vpc_id == vpc.vpc_id) {
+        table.routes.retain(|route| route.destination != destination || route.origin != RouteOrigin::CreateRouteTable);
+    }
     world.insert(vpc);
-    Ok(Body::Xml(Xml::new().node("vpc", answer)))
+    Ok(Body::Xml(answer.text("vpcId", vpc_id)))
+}
+
+/// ModifyVpcTenancy: from dedicated to default, and never back.
+pub fn modify_tenancy(world: &mut World, query: &Query) -> Answer {
+    let vpc_id = world.find::<Vpc>(query.require("VpcId")?)?.vpc_id.clone();
+    match query.require("InstanceTenancy")? {
+        "default" => world.records.vpcs.entry(vpc_id.as_str().to_owned()).or_default().dedicated = false,
+        other => {
+            return Err(ApiError::invalid_value(format!("Value ({other}) for parameter instanceTenancy is invalid.")));
+        }
+    }
+    Ok(Body::Xml(Xml::new().text("returnValue", true)))
 }
 
 /// The local routes that every route table of a VPC begins with.
@@ -174,11 +356,21 @@ pub(super) fn default_entries(allow_all: bool) -> Vec<AclEntry> {
 
 /// DescribeVpcs
 pub fn describe_vpcs(world: &World, query: &Query) -> Answer {
+    let associations =
+        |vpc: &Vpc| world.records.cidr_associations.get(vpc.vpc_id.as_str()).cloned().unwrap_or_default();
     let values = |vpc: &Vpc, name: &str| match name {
         "vpc-id" => one(&vpc.vpc_id),
         "state" => one(&vpc.state),
         "cidr" | "cidr-block" => maybe(vpc.cidr_blocks.first()),
         "cidr-block-association.cidr-block" => many(&vpc.cidr_blocks),
+        "cidr-block-association.association-id" => {
+            many(associations(vpc).iter().take(vpc.cidr_blocks.len()).collect::<Vec<_>>())
+        }
+        "ipv6-cidr-block-association.association-id" => {
+            many(associations(vpc).iter().skip(vpc.cidr_blocks.len()).collect::<Vec<_>>())
+        }
+        "cidr-block-association.state" => one("associated"),
+        "ipv6-cidr-block-association.state" => many(vpc.ipv6_cidr_blocks.iter().map(|_| "associated")),
         "ipv6-cidr-block-association.ipv6-cidr-block" => many(&vpc.ipv6_cidr_blocks),
         "is-default" | "isDefault" => one(vpc.is_default),
         "owner-id" => one(&world.account_id),
@@ -212,6 +404,8 @@ pub fn delete(world: &mut World, query: &Query) -> Answer {
     world.records.cidr_associations.remove(vpc_id.as_str());
     world.records.vpc_dhcp_options.remove(vpc_id.as_str());
     peering::vpc_deleted(world, &vpc_id);
+    world.records.vpcs.remove(vpc_id.as_str());
+    world.records.flow_logs.retain(|_, log| log.resource_id != vpc_id.as_str());
     super::done()
 }
 
@@ -236,7 +430,10 @@ pub fn modify_attribute(world: &mut World, query: &Query) -> Answer {
             }
             vpc.dns_hostnames = Some(value);
         }
-        (None, None, Some(_)) => {}
+        (None, None, Some(value)) => {
+            let id = vpc.vpc_id.as_str().to_owned();
+            world.records.vpcs.entry(id).or_default().usage_metrics = value;
+        }
         (None, None, None) => {
             return Err(ApiError::new(
                 "MissingParameter",
@@ -264,7 +461,10 @@ pub fn describe_attribute(world: &World, query: &Query) -> Answer {
     let answer = match attribute {
         "enableDnsSupport" => answer.node("enableDnsSupport", value(vpc.and_then(|vpc| vpc.dns_support))),
         "enableDnsHostnames" => answer.node("enableDnsHostnames", value(vpc.and_then(|vpc| vpc.dns_hostnames))),
-        "enableNetworkAddressUsageMetrics" => answer.node("enableNetworkAddressUsageMetrics", value(None)),
+        "enableNetworkAddressUsageMetrics" => {
+            let record = world.records.vpcs.get(vpc_id);
+            answer.node("enableNetworkAddressUsageMetrics", value(record.map(|record| record.usage_metrics)))
+        }
         other => {
             return Err(ApiError::invalid_value(format!("Value ({other}) for parameter attribute is invalid.")));
         }

@@ -35,6 +35,10 @@ pub fn describe_attribute(world: &World, query: &Query) -> Answer {
         "ebsOptimized" => answer.node("ebsOptimized", value(&record.is_some_and(|record| record.ebs_optimized))),
         "enaSupport" => answer.node("enaSupport", value(&true)),
         "rootDeviceName" => answer.node("rootDeviceName", value(&"/dev/xvda")),
+        "enclaveOptions" => {
+            let enclave = record.is_some_and(|record| record.options.enclave);
+            answer.node("enclaveOptions", Xml::new().text("enabled", enclave))
+        }
         "groupSet" => answer.items("groupSet", groups(world, instance)),
         "productCodes" => answer.items("productCodes", []),
         "sourceDestCheck" => match instance.network_interface_ids.as_slice() {
@@ -103,7 +107,22 @@ pub fn modify(world: &mut World, query: &Query) -> Answer {
         }
         return done();
     }
-    if let Some(name) = query.get("InstanceType.Value") {
+    let mappings = query.structs("BlockDeviceMapping");
+    if !mappings.is_empty() {
+        for mapping in mappings {
+            let device = mapping.require("DeviceName")?;
+            let volumes = world.records.volumes.values_mut();
+            let here = volumes.into_iter().find(|v| v.attached_to.as_ref() == Some(&id) && v.device == device);
+            let volume = here.ok_or_else(|| {
+                ApiError::new("InvalidInstanceAttributeValue", format!("No device is currently mapped at {device}"))
+            })?;
+            if let Some(delete) = mapping.bool("Ebs.DeleteOnTermination")? {
+                volume.delete_on_termination = delete;
+            }
+        }
+        return done();
+    }
+    if let Some(name) = query.get("InstanceType.Value").or_else(|| query.get("InstanceType")) {
         stopped("instance type")?;
         let kind = instance_type(name)
             .ok_or_else(|| ApiError::invalid_value(format!("Invalid value '{name}' for InstanceType.")))?;

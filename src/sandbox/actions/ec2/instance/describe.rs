@@ -9,7 +9,7 @@ use super::super::{Answer, catalog, iso8601, volume};
 use super::run::{groups, tag_set};
 use super::types::instance_type;
 use super::{state_code, state_xml};
-use crate::model::{Instance, InstanceState, NetworkInterface, NetworkInterfaceId, StatusCheck};
+use crate::model::{Instance, InstanceId, InstanceState, NetworkInterface, NetworkInterfaceId, StatusCheck};
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::World;
 
@@ -21,9 +21,15 @@ fn interfaces<'a>(world: &'a World, instance: &Instance) -> Vec<&'a NetworkInter
     instance.network_interface_ids.iter().filter_map(find).collect()
 }
 
+/// An empty text of the records stands for the default.
+fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
+    if text.is_empty() { default } else { text }
+}
+
 /// An instance as RunInstances and DescribeInstances show it.
 pub fn instance_xml(world: &World, instance: &Instance) -> Xml {
     let record = world.records.instances.get(&instance.instance_id);
+    let options = record.map(|record| record.options.clone()).unwrap_or_default();
     let image = find_image(world, instance.image_id.as_str()).ok();
     let metadata = record.map(|record| {
         Xml::new()
@@ -52,19 +58,37 @@ pub fn instance_xml(world: &World, instance: &Instance) -> Xml {
     let placement = Xml::new()
         .text("availabilityZone", &instance.availability_zone)
         .text("availabilityZoneId", catalog::zone_id(&instance.availability_zone))
-        .text("groupName", "")
-        .text("tenancy", "default");
-    let cores = instance_type(&instance.instance_type)
-        .map(|kind| Xml::new().text("coreCount", kind.vcpus).text("threadsPerCore", 1));
+        .text("groupName", &options.placement_group)
+        .text("tenancy", or(&options.tenancy, "default"));
+    // Where nothing was chosen: a core of Graviton's has one thread, one of Intel's or AMD's two.
+    let threads = if instance.architecture == "arm64" { 1 } else { 2 };
+    let usual = instance_type(&instance.instance_type).map(|kind| match kind.vcpus {
+        1 => (1, 1),
+        vcpus => (vcpus / threads, threads),
+    });
+    let cores = options
+        .cpu
+        .or(usual)
+        .map(|(cores, threads)| Xml::new().text("coreCount", cores).text("threadsPerCore", threads));
     let names = Xml::new()
-        .text("hostnameType", "ip-name")
-        .text("enableResourceNameDnsARecord", false)
-        .text("enableResourceNameDnsAAAARecord", false);
+        .text("hostnameType", or(&options.hostname_type, "ip-name"))
+        .text("enableResourceNameDnsARecord", options.a_record)
+        .text("enableResourceNameDnsAAAARecord", options.aaaa_record);
+    let capacity = Xml::new().text("capacityReservationPreference", or(&options.capacity_preference, "open"));
+    let named = instance.state != InstanceState::Terminated;
+    let private_name = if options.hostname_type == "resource-name" && named {
+        let suffix = private_dns_name(&world.region, std::net::Ipv4Addr::UNSPECIFIED);
+        let domain = suffix.split_once('.').map_or("", |(_, domain)| domain);
+        format!("{}.{domain}", instance.instance_id)
+    } else {
+        instance.private_ip.map(|ip| private_dns_name(&world.region, ip)).unwrap_or_default()
+    };
+    let ipv6 = attached.first().and_then(|interface| interface.ipv6_addresses.first());
     Xml::new()
         .text("instanceId", &instance.instance_id)
         .text("imageId", &instance.image_id)
         .node("instanceState", state_xml(&instance.state))
-        .text("privateDnsName", instance.private_ip.map(|ip| private_dns_name(&world.region, ip)).unwrap_or_default())
+        .text("privateDnsName", private_name)
         .text("dnsName", public_name)
         .text("reason", record.map(|record| record.transition_reason.as_str()).unwrap_or_default())
         .opt("keyName", instance.key_name.as_ref())
@@ -81,26 +105,40 @@ pub fn instance_xml(world: &World, instance: &Instance) -> Xml {
         .opt("vpcId", instance.vpc_id.as_ref())
         .opt("privateIpAddress", instance.private_ip)
         .opt("ipAddress", instance.public_ip)
+        .opt("ipv6Address", ipv6)
         .opt("sourceDestCheck", check)
         .items("groupSet", groups(world, instance))
         .opt_node("stateReason", reason)
         .text("architecture", &instance.architecture)
         .text("rootDeviceType", "ebs")
-        .opt("rootDeviceName", image.map(|image| image.root_device_name))
+        .opt("rootDeviceName", image.as_ref().map(|image| &image.root_device_name))
         .items("blockDeviceMapping", volume::device_mapping(world, instance))
         .text("virtualizationType", "hvm")
         .text("clientToken", record.map(|record| record.client_token.as_str()).unwrap_or_default())
         .items("tagSet", tag_set(&instance.tags))
         .text("hypervisor", "xen")
+        .opt("instanceLifecycle", options.spot.then_some("spot"))
+        .opt("spotInstanceRequestId", options.spot.then(|| spot_request_id(&instance.instance_id)))
         .items("networkInterfaceSet", attached.into_iter().map(|interface| of_instance_xml(world, interface)))
         .opt_node("iamInstanceProfile", profile)
         .text("ebsOptimized", record.is_some_and(|record| record.ebs_optimized))
         .text("enaSupport", true)
         .opt_node("cpuOptions", cores)
+        .node("capacityReservationSpecification", capacity)
+        .node("hibernationOptions", Xml::new().text("configured", options.hibernation))
         .opt_node("metadataOptions", metadata)
+        .node("enclaveOptions", Xml::new().text("enabled", options.enclave))
+        .opt("bootMode", image.as_ref().filter(|image| image.architecture == "arm64").map(|_| "uefi"))
         .text("platformDetails", "Linux/UNIX")
         .text("usageOperation", "RunInstances")
         .node("privateDnsNameOptions", names)
+        .node("maintenanceOptions", Xml::new().text("autoRecovery", or(&options.auto_recovery, "default")))
+}
+
+/// The request behind an instance of the spot market: named after the instance, one for one.
+pub(super) fn spot_request_id(id: &InstanceId) -> String {
+    let digits: String = id.as_str().chars().rev().take(8).collect();
+    format!("sir-{digits}")
 }
 
 fn values(world: &World, instance: &Instance, name: &str) -> FilterValues {
@@ -144,7 +182,34 @@ fn values(world: &World, instance: &Instance, name: &str) -> FilterValues {
         "source-dest-check" => maybe(attached().first().map(|interface| interface.source_dest_check)),
         "state-reason-code" => maybe(record.and_then(|record| record.state_reason_code.as_ref())),
         "subnet-id" => maybe(instance.subnet_id.as_ref()),
-        "tenancy" => one("default"),
+        "tenancy" => one(record.map_or("default", |record| or(&record.options.tenancy, "default"))),
+        "instance-lifecycle" => maybe(record.filter(|record| record.options.spot).map(|_| "spot")),
+        "placement-group-name" => maybe(record.map(|record| &record.options.placement_group)),
+        "dns-name" => maybe(
+            instance
+                .public_ip
+                .zip(instance.vpc_id.as_ref())
+                .and_then(|(ip, vpc_id)| public_dns_name(world, vpc_id, ip)),
+        ),
+        "block-device-mapping.volume-id" => {
+            many(volume::of_instance(world, instance).into_iter().map(|volume| &volume.volume_id))
+        }
+        "block-device-mapping.device-name" => {
+            many(volume::of_instance(world, instance).into_iter().map(|volume| &volume.device))
+        }
+        "monitoring-state" => one(if record.is_some_and(|r| r.monitoring) { "enabled" } else { "disabled" }),
+        "hypervisor" => one("xen"),
+        "platform" => maybe(None::<String>),
+        "platform-details" => one("Linux/UNIX"),
+        "instance.group-name" | "group-name" => many(
+            instance
+                .security_group_ids
+                .iter()
+                .filter_map(|id| world.get::<crate::model::SecurityGroup>(id).map(|group| group.group_name.clone())),
+        ),
+        "network-interface.association.public-ip" | "association.public-ip" => {
+            many(attached().into_iter().filter_map(NetworkInterface::public_ip))
+        }
         "virtualization-type" => one("hvm"),
         "vpc-id" | "vpcId" => maybe(instance.vpc_id.as_ref()),
         _ => None,

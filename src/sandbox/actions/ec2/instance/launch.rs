@@ -6,11 +6,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::images::{self, find_image};
 use super::super::network_interface::address_wishes;
 use super::super::volume::{Shape, shape};
-use super::super::{catalog, security_group, tag};
+use super::super::{catalog, security_group, subnet, tag, volume};
 use super::types::{InstanceType, instance_type};
 use crate::model::{InterfaceStatus, NetworkInterface, NetworkInterfaceId, SecurityGroupId, Subnet, Tags, Vpc};
 use crate::sandbox::wire::{ApiError, Query};
-use crate::sandbox::world::{Image, World};
+use crate::sandbox::world::{Image, InstanceOptions, Snapshot, World};
 
 /// A checked request.
 pub struct Launch {
@@ -30,6 +30,7 @@ pub struct Launch {
     pub metadata_tags: String,
     /// The root volume first.
     pub volumes: Vec<VolumeSpec>,
+    pub options: InstanceOptions,
     pub monitoring: bool,
     pub ebs_optimized: bool,
     pub disable_api_termination: bool,
@@ -61,7 +62,9 @@ pub struct VolumeSpec {
     /// `/dev/xvda`
     pub device: String,
     pub(super) shape: Shape,
-    pub encrypted: bool,
+    /// `None`: not encrypted.
+    pub kms_key_id: Option<String>,
+    pub snapshot_id: Option<String>,
     pub delete_on_termination: bool,
 }
 
@@ -90,7 +93,7 @@ fn counts(query: &Query) -> Result<(usize, usize), ApiError> {
 
 /// Reads and checks a request.
 pub fn parse(world: &World, query: &Query) -> Result<Launch, ApiError> {
-    for unsupported in ["InstanceMarketOptions", "ElasticGpuSpecification", "SecondaryInterface"] {
+    for unsupported in ["ElasticGpuSpecification", "SecondaryInterface"] {
         if query.has(unsupported) {
             return Err(ApiError::new("UnsupportedOperation", format!("The sandbox does not simulate {unsupported}.")));
         }
@@ -135,6 +138,7 @@ pub fn parse(world: &World, query: &Query) -> Result<Launch, ApiError> {
     })?;
     let default_credits = if kind.name.starts_with("t2.") { "standard" } else { "unlimited" };
     let kinds = ["instance", "volume", "network-interface", "spot-instances-request"];
+    let options = launch_options(world, query, &interfaces)?;
     Ok(Launch {
         kind,
         min_count,
@@ -147,7 +151,8 @@ pub fn parse(world: &World, query: &Query) -> Result<Launch, ApiError> {
         http_endpoint,
         hop_limit,
         metadata_tags,
-        volumes: volumes(query, &image)?,
+        volumes: volumes(world, query, &image)?,
+        options,
         image,
         monitoring: query.bool("Monitoring.Enabled")?.unwrap_or(false),
         ebs_optimized: query.bool("EbsOptimized")?.unwrap_or(false),
@@ -215,13 +220,14 @@ pub(super) fn profile(world: &World, query: &Query) -> Result<Option<(String, St
 }
 
 /// The volumes of a launch: the root volume first.
-fn volumes(query: &Query, image: &Image) -> Result<Vec<VolumeSpec>, ApiError> {
+fn volumes(world: &World, query: &Query, image: &Image) -> Result<Vec<VolumeSpec>, ApiError> {
     let of_image =
         Shape { size_gib: image.volume_size_gib, volume_type: image.volume_type.clone(), iops: None, throughput: None };
     let mut root = VolumeSpec {
         device: image.root_device_name.clone(),
         shape: shape(&Query::default(), "Ebs.VolumeSize", &of_image)?,
-        encrypted: false,
+        kms_key_id: None,
+        snapshot_id: None,
         delete_on_termination: true,
     };
     let mut others: Vec<VolumeSpec> = Vec::new();
@@ -244,14 +250,19 @@ fn volumes(query: &Query, image: &Image) -> Result<Vec<VolumeSpec>, ApiError> {
                 ),
             ));
         }
+        let snapshot = ebs.get("SnapshotId").filter(|id| !is_root && !id.is_empty());
+        let snapshot = snapshot.map(|id| world.kept::<Snapshot>(id)).transpose()?;
         let default = if is_root {
             of_image.clone()
         } else {
-            Shape { size_gib: 0, volume_type: "gp2".to_owned(), iops: None, throughput: None }
+            let size_gib = snapshot.map_or(0, |snapshot| snapshot.size_gib);
+            Shape { size_gib, volume_type: "gp2".to_owned(), iops: None, throughput: None }
         };
+        let encrypted = ebs.bool("Encrypted")?.unwrap_or(snapshot.is_some_and(|snapshot| snapshot.encrypted));
         let spec = VolumeSpec {
             shape: shape(&ebs, "VolumeSize", &default)?,
-            encrypted: ebs.bool("Encrypted")?.unwrap_or(false),
+            kms_key_id: volume::key_of(world, &ebs, encrypted),
+            snapshot_id: snapshot.map(|snapshot| snapshot.snapshot_id.clone()),
             delete_on_termination: ebs.bool("DeleteOnTermination")?.unwrap_or(true),
             device,
         };
@@ -268,6 +279,42 @@ fn volumes(query: &Query, image: &Image) -> Result<Vec<VolumeSpec>, ApiError> {
     }
     others.insert(0, root);
     Ok(others)
+}
+
+/// What only the descriptions of the instance will show.
+fn launch_options(world: &World, query: &Query, interfaces: &[InterfaceSpec]) -> Result<InstanceOptions, ApiError> {
+    let subnet = interfaces.first().map(|spec| subnet::record(world, &spec.subnet)).unwrap_or_default();
+    let number = |name: &str| -> Result<Option<u32>, ApiError> {
+        let Some(value) = query.int(name)? else { return Ok(None) };
+        let valid = u32::try_from(value).ok().filter(|value| (1..=192).contains(value));
+        valid.map(Some).ok_or_else(|| ApiError::invalid_value(format!("Invalid value '{value}' for {name}.")))
+    };
+    let group = query.get("Placement.GroupName").unwrap_or_default().to_owned();
+    if !group.is_empty() && !world.records.placement_groups.contains_key(&group) {
+        return Err(ApiError::new(
+            "InvalidPlacementGroup.Unknown",
+            format!("The Placement Group '{group}' is unknown."),
+        ));
+    }
+    let names = "PrivateDnsNameOptions.HostnameType";
+    Ok(InstanceOptions {
+        auto_recovery: choice(query, "MaintenanceOptions.AutoRecovery", &["default", "disabled"], "default")?,
+        tenancy: choice(query, "Placement.Tenancy", &["default", "dedicated", "host"], "default")?,
+        placement_group: group,
+        cpu: number("CpuOptions.CoreCount")?.zip(number("CpuOptions.ThreadsPerCore")?),
+        spot: query.get("InstanceMarketOptions.MarketType") == Some("spot"),
+        hostname_type: choice(query, names, &["ip-name", "resource-name"], subnet.hostname_type())?,
+        a_record: query.bool("PrivateDnsNameOptions.EnableResourceNameDnsARecord")?.unwrap_or(subnet.a_record),
+        aaaa_record: query.bool("PrivateDnsNameOptions.EnableResourceNameDnsAAAARecord")?.unwrap_or(subnet.aaaa_record),
+        capacity_preference: choice(
+            query,
+            "CapacityReservationSpecification.CapacityReservationPreference",
+            &["open", "none", "capacity-reservations-only"],
+            "open",
+        )?,
+        hibernation: query.bool("HibernationOptions.Configured")?.unwrap_or(false),
+        enclave: query.bool("EnclaveOptions.Enabled")?.unwrap_or(false),
+    })
 }
 
 fn interfaces(world: &World, query: &Query, kind: &InstanceType) -> Result<Vec<InterfaceSpec>, ApiError> {
@@ -329,13 +376,29 @@ fn check_zone(query: &Query, subnet: &Subnet) -> Result<(), ApiError> {
 
 fn primary_of_request(world: &World, query: &Query) -> Result<InterfaceSpec, ApiError> {
     let Some(subnet_id) = query.get("SubnetId").filter(|id| !id.is_empty()) else {
-        if let Some(zone) = query.get("Placement.AvailabilityZone") {
-            catalog::check_zone(world, zone)?;
-        }
-        return Err(no_default_vpc(world));
+        return default_interface(world, query);
     };
     let subnet = world.find::<Subnet>(subnet_id)?.clone();
     check_zone(query, &subnet)?;
+    primary_in(world, query, subnet)
+}
+
+/// Without a subnet: the default one of the zone, or of the first zone that has one.
+fn default_interface(world: &World, query: &Query) -> Result<InterfaceSpec, ApiError> {
+    let zone = query.get("Placement.AvailabilityZone").filter(|zone| !zone.is_empty());
+    if let Some(zone) = zone {
+        catalog::check_zone(world, zone)?;
+    }
+    let fits = |subnet: &&Subnet| {
+        subnet::record(world, subnet).default_for_zone && zone.is_none_or(|zone| subnet.availability_zone == zone)
+    };
+    let mut found: Vec<&Subnet> = world.all::<Subnet>().filter(fits).collect();
+    found.sort_by_key(|subnet| &subnet.availability_zone);
+    let subnet = found.first().copied().cloned().ok_or_else(|| no_default_vpc(world))?;
+    primary_in(world, query, subnet)
+}
+
+fn primary_in(world: &World, query: &Query, subnet: Subnet) -> Result<InterfaceSpec, ApiError> {
     if query.has("SecurityGroup") {
         return Err(ApiError::new(
             "InvalidParameterCombination",

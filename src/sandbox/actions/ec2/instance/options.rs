@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::super::describe::{PageSize, page, select};
 use super::super::{Answer, iso8601};
+use super::describe::spot_request_id;
 use super::launch::choice;
 use super::types::instance_type;
 use crate::model::{Instance, InstanceState};
@@ -121,4 +122,137 @@ pub fn console_output(world: &World, query: &Query) -> Answer {
         .text("timestamp", iso8601(world.now))
         .text("output", STANDARD.encode(output));
     Ok(Body::Xml(answer))
+}
+
+/// ModifyPrivateDnsNameOptions: the kind of name only while it is stopped.
+pub fn modify_names(world: &mut World, query: &Query) -> Answer {
+    let instance = world.find::<Instance>(query.require("InstanceId")?)?.clone();
+    let kind = query.get("PrivateDnsHostnameType").map(str::to_owned);
+    let (a, aaaa) = (query.bool("EnableResourceNameDnsARecord")?, query.bool("EnableResourceNameDnsAAAARecord")?);
+    if kind.is_some() && instance.state != InstanceState::Stopped {
+        return Err(ApiError::new(
+            "IncorrectInstanceState",
+            format!("The instance '{}' is not in the 'stopped' state.", instance.instance_id),
+        ));
+    }
+    if let Some(record) = world.records.instances.get_mut(&instance.instance_id) {
+        let options = &mut record.options;
+        options.hostname_type = kind.unwrap_or_else(|| options.hostname_type.clone());
+        options.a_record = a.unwrap_or(options.a_record);
+        options.aaaa_record = aaaa.unwrap_or(options.aaaa_record);
+    }
+    super::super::done()
+}
+
+/// ModifyInstanceMaintenanceOptions
+pub fn modify_maintenance(world: &mut World, query: &Query) -> Answer {
+    let id = world.find::<Instance>(query.require("InstanceId")?)?.instance_id.clone();
+    let wanted = choice(query, "AutoRecovery", &["default", "disabled"], "default")?;
+    if let Some(record) = world.records.instances.get_mut(&id) {
+        record.options.auto_recovery.clone_from(&wanted);
+    }
+    Ok(Body::Xml(Xml::new().text("instanceId", id).text("autoRecovery", wanted)))
+}
+
+/// ModifyInstanceCapacityReservationAttributes
+pub fn modify_capacity(world: &mut World, query: &Query) -> Answer {
+    let id = world.find::<Instance>(query.require("InstanceId")?)?.instance_id.clone();
+    let name = "CapacityReservationSpecification.CapacityReservationPreference";
+    let wanted = choice(query, name, &["open", "none", "capacity-reservations-only"], "open")?;
+    if let Some(record) = world.records.instances.get_mut(&id) {
+        record.options.capacity_preference = wanted;
+    }
+    super::super::done()
+}
+
+/// ModifyInstancePlacement: tenancy and placement group of a stopped instance.
+pub fn modify_placement(world: &mut World, query: &Query) -> Answer {
+    let instance = world.find::<Instance>(query.require("InstanceId")?)?.clone();
+    if instance.state != InstanceState::Stopped {
+        return Err(ApiError::new(
+            "IncorrectInstanceState",
+            format!("The instance '{}' is not in the 'stopped' state.", instance.instance_id),
+        ));
+    }
+    let group = query.get("GroupName").map(str::to_owned);
+    let known = |name: &String| name.is_empty() || world.records.placement_groups.contains_key(name);
+    if let Some(name) = group.as_ref().filter(|name| !known(name)) {
+        return Err(ApiError::new(
+            "InvalidPlacementGroup.Unknown",
+            format!("The Placement Group '{name}' is unknown."),
+        ));
+    }
+    let tenancy = query.get("Tenancy").map(|_| choice(query, "Tenancy", &["default", "dedicated", "host"], "default"));
+    let tenancy = tenancy.transpose()?;
+    if let Some(record) = world.records.instances.get_mut(&instance.instance_id) {
+        record.options.placement_group = group.unwrap_or_else(|| record.options.placement_group.clone());
+        record.options.tenancy = tenancy.unwrap_or_else(|| record.options.tenancy.clone());
+    }
+    super::super::done()
+}
+
+fn monitor(world: &mut World, query: &Query, on: bool) -> Answer {
+    let instances = super::named(world, query)?;
+    for instance in &instances {
+        if let Some(record) = world.records.instances.get_mut(&instance.instance_id) {
+            record.monitoring = on;
+        }
+    }
+    let state = if on { "pending" } else { "disabling" };
+    let rows = instances.into_iter().map(|instance| {
+        Xml::new().text("instanceId", instance.instance_id).node("monitoring", Xml::new().text("state", state))
+    });
+    Ok(Body::Xml(Xml::new().items("instancesSet", rows)))
+}
+
+/// MonitorInstances
+pub fn monitor_instances(world: &mut World, query: &Query) -> Answer {
+    monitor(world, query, true)
+}
+
+/// UnmonitorInstances
+pub fn unmonitor_instances(world: &mut World, query: &Query) -> Answer {
+    monitor(world, query, false)
+}
+
+/// DescribeSpotInstanceRequests: the requests behind the instances that were launched on the spot market.
+pub fn describe_spot_requests(world: &World, query: &Query) -> Answer {
+    let asked = query.list("SpotInstanceRequestId");
+    let mut rows = Vec::new();
+    for instance in world.all::<Instance>() {
+        let record = world.records.instances.get(&instance.instance_id);
+        if !record.is_some_and(|record| record.options.spot) {
+            continue;
+        }
+        let id = spot_request_id(&instance.instance_id);
+        if !asked.is_empty() && !asked.contains(&id.as_str()) {
+            continue;
+        }
+        let ended = instance.state == InstanceState::Terminated;
+        let status = if ended { "instance-terminated-by-user" } else { "fulfilled" };
+        rows.push((
+            id.clone(),
+            Xml::new()
+                .opt("createTime", instance.launch_time.map(iso8601))
+                .text("instanceId", &instance.instance_id)
+                .text("launchedAvailabilityZone", &instance.availability_zone)
+                .text("productDescription", "Linux/UNIX")
+                .text("spotInstanceRequestId", id)
+                .text("spotPrice", "0.050000")
+                .text("state", if ended { "closed" } else { "active" })
+                .node("status", Xml::new().text("code", status).text("message", status))
+                .items("tagSet", [])
+                .text("type", "one-time")
+                .text("instanceInterruptionBehavior", "terminate"),
+        ));
+    }
+    if let Some(missing) = asked.iter().find(|id| !rows.iter().any(|(found, _)| found == *id)) {
+        return Err(ApiError::new(
+            "InvalidSpotInstanceRequestID.NotFound",
+            format!("The spot instance request ID '{missing}' does not exist"),
+        ));
+    }
+    rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let (page, token) = page(query, PageSize { min: 5, max: 1000 }, rows)?;
+    Ok(Body::Xml(Xml::new().items("spotInstanceRequestSet", page).opt("nextToken", token)))
 }

@@ -161,6 +161,7 @@ fn run_one(
         transition_reason: String::new(),
         state_reason_code: None,
         root_volume_id,
+        options: launch.options.clone(),
         booted_at: None,
     };
     world.records.instances.insert(instance_id.clone(), record);
@@ -197,11 +198,12 @@ fn make_volumes(world: &mut World, launch: &Launch, instance_id: &InstanceId) ->
     let mut root = None;
     for spec in &launch.volumes {
         let mut volume =
-            volume::new(world, spec.shape.clone(), zone.clone(), spec.encrypted, launch.volume_tags.clone());
+            volume::new(world, spec.shape.clone(), zone.clone(), spec.kms_key_id.clone(), launch.volume_tags.clone());
         volume.attached_to = Some(instance_id.clone());
         volume.attached_at = Some(world.now);
         volume.device.clone_from(&spec.device);
         volume.delete_on_termination = spec.delete_on_termination;
+        volume.snapshot_id.clone_from(&spec.snapshot_id);
         if spec.device == launch.image.root_device_name {
             volume.snapshot_id = Some(launch.image.snapshot_id.clone());
             root = Some(volume.volume_id.clone());

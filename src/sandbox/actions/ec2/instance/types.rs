@@ -5,6 +5,7 @@
 use super::super::describe::{Filters, PageSize, many, one, page};
 use crate::model::Tags;
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
+use crate::sandbox::world::World;
 
 /// One instance type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,20 +49,37 @@ const fn kind(
 
 /// All of them, by name.
 pub const TYPES: &[InstanceType] = &[
+    kind("a1.medium", ARM, (1, 2048), (2, 4), "Up to 10 Gigabit", false),
     kind("c5.large", X86, (2, 4096), (3, 10), "Up to 10 Gigabit", false),
+    kind("c5n.large", X86, (2, 5376), (3, 10), "Up to 25 Gigabit", false),
+    kind("c6g.large", ARM, (2, 4096), (3, 10), "Up to 10 Gigabit", false),
+    kind("c6g.medium", ARM, (1, 2048), (2, 4), "Up to 10 Gigabit", false),
     kind("c6gn.large", ARM, (2, 4096), (3, 10), "Up to 25 Gigabit", false),
     kind("c6gn.medium", ARM, (1, 2048), (2, 4), "Up to 16 Gigabit", false),
+    kind("c6i.large", X86, (2, 4096), (3, 10), "Up to 12.5 Gigabit", false),
+    kind("c6in.large", X86, (2, 4096), (3, 10), "Up to 25 Gigabit", false),
     kind("c7g.large", ARM, (2, 4096), (3, 10), "Up to 12.5 Gigabit", false),
     kind("c7g.medium", ARM, (1, 2048), (2, 4), "Up to 12.5 Gigabit", false),
     kind("c7gn.large", ARM, (2, 4096), (3, 10), "Up to 30 Gigabit", false),
     kind("c7gn.medium", ARM, (1, 2048), (2, 4), "Up to 25 Gigabit", false),
     kind("c7gn.xlarge", ARM, (4, 8192), (4, 15), "Up to 40 Gigabit", false),
+    kind("c7i.large", X86, (2, 4096), (3, 10), "Up to 12.5 Gigabit", false),
+    kind("c8g.medium", ARM, (1, 2048), (2, 4), "Up to 12.5 Gigabit", false),
     kind("m5.large", X86, (2, 8192), (3, 10), "Up to 10 Gigabit", false),
+    kind("m5.xlarge", X86, (4, 16384), (4, 15), "Up to 10 Gigabit", false),
     kind("m6g.large", ARM, (2, 8192), (3, 10), "Up to 10 Gigabit", false),
     kind("m6g.medium", ARM, (1, 4096), (2, 4), "Up to 10 Gigabit", false),
+    kind("m6i.large", X86, (2, 8192), (3, 10), "Up to 12.5 Gigabit", false),
     kind("m7g.large", ARM, (2, 8192), (3, 10), "Up to 12.5 Gigabit", false),
     kind("m7g.medium", ARM, (1, 4096), (2, 4), "Up to 12.5 Gigabit", false),
     kind("m7i.large", X86, (2, 8192), (3, 10), "Up to 12.5 Gigabit", false),
+    kind("r5.large", X86, (2, 16384), (3, 10), "Up to 10 Gigabit", false),
+    kind("r6g.medium", ARM, (1, 8192), (2, 4), "Up to 10 Gigabit", false),
+    kind("t2.large", X86, (2, 8192), (3, 12), "Low to Moderate", true),
+    kind("t2.medium", X86, (2, 4096), (3, 6), "Low to Moderate", true),
+    kind("t2.micro", X86, (1, 1024), (2, 2), "Low to Moderate", true),
+    kind("t2.nano", X86, (1, 512), (2, 2), "Low to Moderate", true),
+    kind("t2.small", X86, (1, 2048), (3, 4), "Low to Moderate", true),
     kind("t3.2xlarge", X86, (8, 32768), (4, 15), "Up to 5 Gigabit", true),
     kind("t3.large", X86, (2, 8192), (3, 12), "Up to 5 Gigabit", true),
     kind("t3.medium", X86, (2, 4096), (3, 6), "Up to 5 Gigabit", true),
@@ -134,7 +152,7 @@ fn xml(kind: &InstanceType) -> Xml {
 }
 
 /// DescribeInstanceTypes
-pub fn describe_instance_types(_world: &crate::sandbox::world::World, query: &Query) -> super::super::Answer {
+pub fn describe_instance_types(_world: &World, query: &Query) -> super::super::Answer {
     let filters = Filters::parse(query)?;
     let asked = query.list("InstanceType");
     let unknown: Vec<&str> =

@@ -64,12 +64,28 @@ pub fn address_wishes(query: &Query) -> Result<Wishes, ApiError> {
     Ok(wishes)
 }
 
+/// An IPv6 address of the subnet: the wanted one, or any.
+pub(super) fn ipv6_of(world: &mut World, subnet: &Subnet, wish: Option<Ipv6Addr>) -> Result<Ipv6Addr, ApiError> {
+    let Some(net) = subnet.ipv6_cidr_blocks.first() else {
+        return Err(ApiError::invalid_value(format!("Subnet {} has no IPv6 CIDR block", subnet.subnet_id)));
+    };
+    match wish {
+        Some(ip) if net.contains(&ip) => Ok(ip),
+        Some(_) => Err(ApiError::invalid_value("Address does not fall within the subnet's address range")),
+        None => Ok(Ipv6Addr::from_bits(net.network().to_bits() | u128::from(world.random(|rng| rng.u64(16..))))),
+    }
+}
+
 /// Makes an interface. Nothing is changed when it cannot be made.
 pub fn make(world: &mut World, new: NewInterface) -> Result<NetworkInterfaceId, ApiError> {
     let NewInterface { subnet, wishes, groups, description, interface_type, requester_id, tags } = new;
     let mut used = world.used_ips(&subnet.subnet_id);
-    let private_ip = world.free_ip(&subnet, &used, wishes.primary)?;
-    used.insert(private_ip);
+    // An IPv6-only subnet has no other addresses to give.
+    let private_ip = match subnet.cidr_block {
+        Some(_) => Some(world.free_ip(&subnet, &used, wishes.primary)?),
+        None => None,
+    };
+    used.extend(private_ip);
     let mut secondary_private_ips = Vec::new();
     let wanted = wishes.secondary.into_iter().map(Some).chain(std::iter::repeat_n(None, wishes.secondary_count));
     for wish in wanted {
@@ -78,18 +94,13 @@ pub fn make(world: &mut World, new: NewInterface) -> Result<NetworkInterfaceId, 
         secondary_private_ips.push(ip);
     }
     let mut ipv6_addresses = Vec::new();
-    let wanted = wishes.ipv6.into_iter().map(Some).chain(std::iter::repeat_n(None, wishes.ipv6_count));
+    // Where nothing is asked for, the subnet may give one by itself.
+    let by_itself =
+        wishes.ipv6.is_empty() && wishes.ipv6_count == 0 && super::super::subnet::record(world, &subnet).assign_ipv6;
+    let ipv6_count = if by_itself { 1 } else { wishes.ipv6_count };
+    let wanted = wishes.ipv6.into_iter().map(Some).chain(std::iter::repeat_n(None, ipv6_count));
     for wish in wanted {
-        let Some(net) = subnet.ipv6_cidr_blocks.first() else {
-            return Err(ApiError::invalid_value(format!("Subnet {} has no IPv6 CIDR block", subnet.subnet_id)));
-        };
-        let ip = match wish {
-            Some(ip) if net.contains(&ip) => ip,
-            Some(_) => {
-                return Err(ApiError::invalid_value("Address does not fall within the subnet's address range"));
-            }
-            None => Ipv6Addr::from_bits(net.network().to_bits() | u128::from(world.random(|rng| rng.u64(16..)))),
-        };
+        let ip = ipv6_of(world, &subnet, wish)?;
         ipv6_addresses.push(ip);
     }
     let network_interface_id = NetworkInterfaceId::new(world.new_id("eni-"));
@@ -98,6 +109,7 @@ pub fn make(world: &mut World, new: NewInterface) -> Result<NetworkInterfaceId, 
         auto_public_ip: false,
         requester_id: requester_id.clone(),
         attachment_owner_id: None,
+        detached: None,
     };
     world.records.interfaces.insert(network_interface_id.clone(), record);
     let interface = NetworkInterface {
@@ -109,7 +121,7 @@ pub fn make(world: &mut World, new: NewInterface) -> Result<NetworkInterfaceId, 
         interface_type: interface_type.to_owned(),
         description,
         mac_address: world.new_mac(),
-        private_ip: Some(private_ip),
+        private_ip,
         secondary_private_ips,
         ipv6_addresses,
         security_group_ids: groups,

@@ -1,15 +1,18 @@
 //! Network interfaces.
 
+pub mod addresses;
 pub mod attachment;
 pub mod attribute;
 mod create;
 
-pub(super) use create::{NewInterface, address_wishes, make};
+pub(super) use create::{NewInterface, Wishes, address_wishes, make};
+
+use std::time::Duration;
 
 use super::describe::{describe, many, maybe, one};
 use super::security_group::{self, group_set};
 use super::{Answer, catalog, iso8601, tag};
-use crate::model::{InterfaceAssociation, InterfaceStatus, NetworkInterface, Subnet, SubnetId, Vpc, VpcId};
+use crate::model::{Address, InterfaceAssociation, InterfaceStatus, NetworkInterface, Subnet, SubnetId, Vpc, VpcId};
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::World;
 
@@ -47,6 +50,18 @@ fn association_xml(world: &World, vpc_id: &VpcId, association: &InterfaceAssocia
         .text("publicIp", association.public_ip)
 }
 
+/// The Elastic IP of a secondary address.
+fn of_secondary(world: &World, interface: &NetworkInterface, ip: std::net::Ipv4Addr) -> Option<InterfaceAssociation> {
+    let here = |address: &&Address| {
+        address.private_ip == Some(ip) && address.network_interface_id.as_ref() == Some(&interface.network_interface_id)
+    };
+    world.all::<Address>().find(here).map(|address| InterfaceAssociation {
+        public_ip: address.public_ip,
+        allocation_id: Some(address.allocation_id.clone()),
+        association_id: address.association_id.clone(),
+    })
+}
+
 /// `privateIpAddressesSet`: the primary address first.
 fn addresses_xml(world: &World, interface: &NetworkInterface, ids: bool) -> Vec<Xml> {
     let primary = interface.private_ip.into_iter().map(|ip| (ip, true));
@@ -54,7 +69,9 @@ fn addresses_xml(world: &World, interface: &NetworkInterface, ids: bool) -> Vec<
     primary
         .chain(secondary)
         .map(|(ip, is_primary)| {
-            let association = interface.association.as_ref().filter(|_| is_primary);
+            let association =
+                if is_primary { interface.association.clone() } else { of_secondary(world, interface, ip) };
+            let association = association.as_ref();
             Xml::new()
                 .opt_node("association", association.map(|a| association_xml(world, &interface.vpc_id, a, ids)))
                 .text("primary", is_primary)
@@ -181,8 +198,38 @@ pub fn create(world: &mut World, query: &Query) -> Answer {
     Ok(Body::Xml(answer))
 }
 
+/// How long an attachment that has ended is still found by its identifier.
+const AFTERGLOW: Duration = Duration::from_secs(60);
+
+/// The answer to who waits for an attachment to end and asks for it by its identifier: `detached`, and not nothing.
+/// Everybody else sees an interface that is free.
+fn just_detached(world: &World, query: &Query) -> Option<Answer> {
+    let filters = query.structs("Filter");
+    let [filter] = filters.as_slice() else { return None };
+    let values = filter.list("Value");
+    let [wanted] = values.as_slice() else { return None };
+    if filter.get("Name") != Some("attachment.attachment-id") {
+        return None;
+    }
+    let (id, attachment) = world.records.interfaces.iter().find_map(|(id, record)| {
+        let (attachment, at) = record.detached.as_ref()?;
+        let fresh = at.saturating_add(AFTERGLOW).is_ok_and(|until| until > world.now);
+        (fresh && attachment.attachment_id.as_str() == *wanted).then_some((id, attachment))
+    })?;
+    let interface = world.seen().network_interfaces.shown().get(id.as_str())?;
+    if interface.attachment.is_some() {
+        return None;
+    }
+    let mut shown = interface.clone();
+    shown.attachment = Some(attachment.clone());
+    Some(Ok(Body::Xml(Xml::new().items("networkInterfaceSet", [xml(world, &shown)]))))
+}
+
 /// DescribeNetworkInterfaces
 pub fn describe_network_interfaces(world: &World, query: &Query) -> Answer {
+    if let Some(answer) = just_detached(world, query) {
+        return answer;
+    }
     let values =
         |interface: &NetworkInterface, name: &str| {
             let attachment = interface.attachment.as_ref();

@@ -1,5 +1,6 @@
 //! Security groups.
 
+pub mod modify;
 mod permission;
 pub mod rules;
 
@@ -38,7 +39,15 @@ fn plain(text: &str) -> bool {
 pub fn create(world: &mut World, query: &Query) -> Answer {
     let name = query.require("GroupName")?.trim().to_owned();
     let description = query.require("GroupDescription")?.to_owned();
-    let vpc_id = world.find::<Vpc>(query.require("VpcId")?)?.vpc_id.clone();
+    let vpc_id = match query.get("VpcId").filter(|id| !id.is_empty()) {
+        Some(id) => world.find::<Vpc>(id)?.vpc_id.clone(),
+        None => super::vpc::default_vpc(world).map(|vpc| vpc.vpc_id.clone()).ok_or_else(|| {
+            ApiError::new(
+                "VPCIdNotSpecified",
+                "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
+            )
+        })?,
+    };
     if name.len() > 255 || !plain(&name) {
         return Err(ApiError::invalid_value(format!(
             "Value ({name}) for parameter groupName is invalid. Character sets beyond ASCII are not supported."

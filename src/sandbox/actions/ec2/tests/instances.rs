@@ -236,8 +236,8 @@ fn catalogs_answer() {
     assert_eq!(texts(&zones, "zoneId"), ["euc1-az1", "euc1-az2", "euc1-az3"]);
     assert!(texts(&client.ok("DescribeRegions", &[]), "regionName").contains(&"us-east-1".to_owned()));
     let lists = client.ok("DescribeManagedPrefixLists", &[]);
-    assert_eq!(texts(&lists, "prefixListName").len(), 2);
-    assert_eq!(texts(&client.ok("DescribePrefixLists", &[]), "prefixListId").len(), 2);
+    assert_eq!(texts(&lists, "prefixListName").len(), 3);
+    assert_eq!(texts(&client.ok("DescribePrefixLists", &[]), "prefixListId").len(), 3);
     let service = [("ServiceName.1", "com.amazonaws.eu-central-1.ssm")];
     let services = client.ok("DescribeVpcEndpointServices", &service);
     assert_eq!(text(&services, "privateDnsName"), "ssm.eu-central-1.amazonaws.com");
