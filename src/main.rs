@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use color_eyre::eyre::{self, OptionExt, WrapErr, bail};
 use natdeck::aws::{CallLog, Target};
-use natdeck::cli::arguments::{Arguments, Command, Global, SandboxCommand, ScenarioName, ServeArguments};
+use natdeck::cli::arguments::{
+    Arguments, BreakArguments, CausesArguments, Command, Global, SandboxCommand, ScenarioName, ServeArguments,
+};
 use natdeck::cli::{self, Answer, Context, Terminal};
 use natdeck::model::{ApiCall, CallOutcome};
 use natdeck::sandbox::shell::Interrupt;
-use natdeck::sandbox::{self, Sandbox, Server};
+use natdeck::sandbox::{self, Sandbox, Server, causes};
 use natdeck::tui;
 use tracing_subscriber::EnvFilter;
 
@@ -64,6 +66,12 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
     }
     if let Some(Command::Sandbox(SandboxCommand::Serve(arguments))) = &command {
         return serve(&global, arguments, &terminal).await;
+    }
+    if let Some(Command::Sandbox(SandboxCommand::Break(arguments))) = &command {
+        return break_egress(&global, arguments, &terminal);
+    }
+    if let Some(Command::Sandbox(SandboxCommand::Causes(arguments))) = &command {
+        return list_causes(arguments, &terminal);
     }
     if let Some(Command::Sandbox(SandboxCommand::Shell(arguments))) = &command {
         return shell(&global, &arguments.instance).await;
@@ -262,6 +270,31 @@ async fn shell(global: &Global, instance: &str) -> eyre::Result<Answer> {
     .await?;
     listener.abort();
     Ok(Answer::Status(u8::try_from(ended?.status & 0xff).unwrap_or(u8::MAX)))
+}
+
+/// Breaks the world in the state file, which nothing else may be using.
+fn break_egress(global: &Global, arguments: &BreakArguments, terminal: &Terminal) -> eyre::Result<Answer> {
+    let sandbox = Sandbox::open(sandbox_options(global)?)?;
+    let broken =
+        sandbox.with_world(|world| causes::break_egress(world, arguments.cause, arguments.instance.as_ref()))?;
+    let did = broken.wrap_err_with(|| format!("nothing is broken by {}", arguments.cause))?;
+    if !arguments.quiet {
+        terminal.say(&did);
+        terminal.say("natdeck --sandbox check shows what comes of it; natdeck sandbox reset starts again");
+    }
+    Ok(Answer::Yes)
+}
+
+fn list_causes(arguments: &CausesArguments, terminal: &Terminal) -> eyre::Result<Answer> {
+    let rows = causes::list();
+    match arguments.output {
+        cli::arguments::Output::Json => terminal.json(&serde_json::json!({ "version": 1, "causes": rows }))?,
+        cli::arguments::Output::Text => {
+            let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+            terminal.document(&text)?;
+        }
+    }
+    Ok(Answer::Yes)
 }
 
 fn reset(global: &Global, terminal: &Terminal) -> eyre::Result<Answer> {

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
 
 use crate::model::{InstanceId, VpcId};
+use crate::reach::Cause;
 
 /// A terminal operations console for NAT instances on AWS
 ///
@@ -252,6 +253,39 @@ pub enum SandboxCommand {
     Reset,
     /// Open a shell on a simulated host; without a terminal, run the script on standard input there
     Shell(ShellArguments),
+    /// Break egress in the sandbox by one cause, to practise on
+    Break(BreakArguments),
+    /// List the causes that `break` knows
+    Causes(CausesArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct BreakArguments {
+    /// A cause as `sandbox causes` lists it, such as HOST_IP_FORWARD_OFF; case does not matter
+    #[arg(value_name = "CAUSE", value_parser = cause)]
+    pub cause: Cause,
+    /// The private instance whose egress breaks [default: the first that has a NAT instance]
+    #[arg(long, value_name = "ID")]
+    pub instance: Option<InstanceId>,
+    /// Do not say what was done, for whoever is to find out
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CausesArguments {
+    /// The format on standard output
+    #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORMAT")]
+    pub output: Output,
+}
+
+fn cause(text: &str) -> Result<Cause, String> {
+    let (code, suffix) = text.split_once(':').map_or((text, None), |(code, suffix)| (code, Some(suffix)));
+    let name = match suffix {
+        Some(suffix) => format!("{}:{}", code.to_ascii_uppercase(), suffix.to_ascii_lowercase()),
+        None => code.to_ascii_uppercase(),
+    };
+    Cause::parse(&name).ok_or_else(|| "no such cause; `natdeck sandbox causes` lists them".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,10 @@ pub struct Host {
     /// Policy routing rules, lowest priority number first. Empty means the kernel's three default rules.
     pub policy_rules: Vec<PolicyRule>,
     pub ruleset: Ruleset,
+    /// Every source port that translation may use is taken. A real host shows it in `insert_failed` only, so that facts
+    /// read off one never say so; a simulated kernel knows.
+    #[serde(default)]
+    pub ports_taken: bool,
 }
 
 /// One network interface as the kernel names it.

@@ -25,12 +25,15 @@ pub struct Flow {
     pub source_port: u16,
     /// 0 for ICMP.
     pub destination_port: u16,
+    /// Large packets follow the handshake, such as the certificates of TLS.
+    #[serde(default)]
+    pub large: bool,
 }
 
 impl Flow {
     /// What `curl https://…` opens.
     pub fn https(instance_id: InstanceId, destination: IpAddr) -> Self {
-        Self::tcp(instance_id, destination, 443)
+        Self { large: true, ..Self::tcp(instance_id, destination, 443) }
     }
 
     /// A TCP connection to any port.
@@ -42,6 +45,7 @@ impl Flow {
             protocol: Protocol::Tcp,
             source_port: EPHEMERAL_PORT,
             destination_port,
+            large: false,
         }
     }
 
@@ -54,6 +58,7 @@ impl Flow {
             protocol: Protocol::Icmp,
             source_port: EPHEMERAL_PORT,
             destination_port: 0,
+            large: false,
         }
     }
 }

@@ -251,7 +251,11 @@ impl Sandbox {
             }
         };
         state.world.advance(now);
-        let fate = self.shared.faults.fate(request.service.as_str(), &request.action, &mut state.random);
+        let action = format!("{}:{}", request.service.as_str(), request.action);
+        let fate = match state.world.denied.contains(&action) {
+            true => Fate::Denied,
+            false => self.shared.faults.fate(request.service.as_str(), &request.action, &mut state.random),
+        };
         if let Some(error) = refusal(fate, request.service, &request.action, &state.world.account_id) {
             let request_id = state.world.uuid();
             return Ok(wire::encode_error(request.service, &error, request_id));

@@ -5,6 +5,7 @@
 //! answers.
 
 pub mod actions;
+pub mod causes;
 pub mod clock;
 pub mod connector;
 pub mod faults;

@@ -125,7 +125,11 @@ impl Outside for View<'_> {
             Disposition::Delivered => match self.listens(destination, port, protocol) {
                 Listener::Answers => {
                     let source = trace.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-                    Reached::Delivered { source, rtt: round_trip(&trace) }
+                    let rtt = round_trip(&trace);
+                    if protocol == Protocol::Tcp && self.loses_large(machine, &trace.flow) {
+                        return Reached::Stalled { source, rtt };
+                    }
+                    Reached::Delivered { source, rtt }
                 }
                 Listener::Refuses => Reached::Refused,
                 Listener::Silent => Reached::TimedOut,
@@ -150,6 +154,18 @@ impl View<'_> {
         let id = machine.launch().instance_id.as_str();
         let flow = Flow { protocol, ..Flow::tcp(InstanceId::new(id), destination, port) };
         walk(self.network, &Kernels { machines: self.machines, asking: Some((id, machine.kernel())) }, &flow)
+    }
+
+    /// Whether large packets of a flow are lost where small ones pass. Only where an interface is smaller than usual.
+    fn loses_large(&self, machine: &Machine, flow: &Flow) -> bool {
+        let narrow = |machine: &Machine| machine.kernel().interfaces.iter().any(|device| device.mtu < 1500);
+        if !self.machines.values().any(narrow) {
+            return false;
+        }
+        let flow = Flow { large: true, ..flow.clone() };
+        let asking = Some((machine.launch().instance_id.as_str(), machine.kernel()));
+        let trace = walk(self.network, &Kernels { machines: self.machines, asking }, &flow);
+        trace.disposition != Disposition::Delivered
     }
 
     fn vpc_of(&self, machine: &Machine) -> Option<&Vpc> {

@@ -8,7 +8,7 @@ mod random;
 mod recompute;
 mod records;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,6 +44,9 @@ pub struct World {
     /// The simulated hosts, from their first boot to termination.
     pub machines: BTreeMap<InstanceId, Machine>,
     pub internet: Internet,
+    /// Actions that the caller may not use, as IAM policies spell them: `ssm:SendCommand`.
+    #[serde(default)]
+    pub denied: BTreeSet<String>,
     /// The time, as the caller last told it. The world itself never reads a clock.
     pub now: Timestamp,
     /// How long things take.
@@ -86,6 +89,7 @@ impl World {
             ssm: Ssm::default(),
             machines: BTreeMap::new(),
             internet: Internet::default(),
+            denied: BTreeSet::new(),
             now,
             delays: Delays::default(),
             consistency: Duration::ZERO,

@@ -61,6 +61,7 @@ pub fn parse_gathered(output: &str) -> Result<Gathered, FactsError> {
         routes: ip::routes(needed("route")?, true)?,
         policy_rules: ip::rules(needed("rule")?)?,
         ruleset: Ruleset { tables: tables(&sections)?, conntrack: None },
+        ports_taken: false,
     };
     if sysctl.get("net/ipv4/ip_forward")?.is_none() {
         return Err(FactsError::new("sysctl", "net.ipv4.ip_forward is missing"));

@@ -93,6 +93,10 @@ pub(in crate::reach) enum Problem {
         count: u64,
         max: u64,
     },
+    /// Every source port that translation may use is taken.
+    PortsExhausted {
+        source: IpAddr,
+    },
     /// MASQUERADE found no address.
     NoAddress {
         device: String,
@@ -450,6 +454,11 @@ impl<'a> Pass<'a> {
                 }
             }
             self.lines.push(Line::new(decided.source, decided.text));
+            if self.host.ports_taken && matches!(decided.verdict, Verdict::Masquerade | Verdict::Snat(_)) {
+                let source = self.packet.source;
+                let line = Line::new("conntrack -S", "insert_failed grows: no source port is left");
+                return Err(self.stop_at(line, Problem::PortsExhausted { source }));
+            }
             return Ok(());
         }
         Ok(())

@@ -78,6 +78,9 @@ impl<'a> Walker<'a> {
             detail,
             evidence::lines(passage.lines.clone()),
         );
+        if let Some(out) = host.interface(&out) {
+            self.carries_large(id, host, device, before, out)?;
+        }
         if self.forwarders.len() >= FORWARDERS_AT_MOST {
             let detail = format!("the packet went through {FORWARDERS_AT_MOST} hosts and goes in circles");
             let code = Code::NatSubnetNotPublic;
@@ -205,6 +208,10 @@ impl<'a> Walker<'a> {
                 format!(
                     "the connection tracking table of {who} is full ({count} of {max}): new connections are dropped"
                 ),
+            ),
+            Problem::PortsExhausted { source } => (
+                Code::HostPortsExhausted,
+                format!("{who} has no source port of {source} left for a new connection to {}", packet.destination),
             ),
             Problem::NoAddress { device } => {
                 (Code::HostInterfaceDown, format!("{who} has no address on {device} to send from"))

@@ -9,6 +9,7 @@ mod fabric;
 mod gateway;
 mod interface;
 mod kernel;
+mod mtu;
 mod sender;
 
 use std::collections::BTreeMap;

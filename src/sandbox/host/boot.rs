@@ -122,6 +122,7 @@ impl Machine {
         self.kernel = Host::default();
         self.route_origins.clear();
         self.settings.clear();
+        self.strain = super::strain::Strain::default();
         for unit in self.units.values_mut() {
             unit.stop();
         }

@@ -12,6 +12,7 @@ use super::nic::{Nic, RouteOrigin};
 use super::outside::{Line, Outside};
 use super::services::Unit;
 use super::shell::{Interp, Limits};
+use super::strain::Strain;
 use super::vfs::Vfs;
 use crate::model::host::Host;
 
@@ -84,6 +85,9 @@ pub struct Machine {
     pub(super) held: bool,
     /// Since boot.
     pub(super) user_data_ended: Option<Duration>,
+    /// What traffic does to it.
+    #[serde(default)]
+    pub(super) strain: Strain,
     /// State of the machine's own dice (temporary names, tokens).
     pub(super) dice: u64,
 }
@@ -118,6 +122,7 @@ impl Machine {
             pending: None,
             held: false,
             user_data_ended: None,
+            strain: Strain::default(),
             dice: launch.seed,
             launch,
         };

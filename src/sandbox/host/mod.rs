@@ -24,6 +24,7 @@ mod services;
 mod session;
 mod shell;
 mod sites;
+mod strain;
 mod sysctl;
 mod terminal;
 #[cfg(test)]

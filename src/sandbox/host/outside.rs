@@ -54,6 +54,8 @@ pub enum Reached {
         /// Round trip time.
         rtt: Duration,
     },
+    /// The connection is made, and large packets are lost on the way: small ones go there and back.
+    Stalled { source: IpAddr, rtt: Duration },
     /// Dropped without a word on either way.
     TimedOut,
     /// A TCP reset, or ICMP port unreachable.

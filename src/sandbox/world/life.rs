@@ -49,6 +49,14 @@ impl World {
         if self.get::<Instance>(id).is_some_and(|instance| instance.state == InstanceState::Running) {
             self.with_machine(id, |machine, _| machine.shutdown());
             self.boot(id);
+            // What hung does not hang any more.
+            if let Some(instance) = self.get_mut::<Instance>(id) {
+                for check in [&mut instance.system_status, &mut instance.instance_status] {
+                    if *check == Some(StatusCheck::Impaired) {
+                        *check = Some(StatusCheck::Ok);
+                    }
+                }
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Agent;
-use crate::model::{Instance, InstanceId, InstanceState, Protocol};
+use crate::model::{Instance, InstanceId, InstanceState, Protocol, StatusCheck};
 use crate::sandbox::host::{Outside, Reached, ResolveError};
 use crate::sandbox::world::World;
 
@@ -16,6 +16,8 @@ pub enum Obstacle {
     NoInstance,
     #[error("the instance is {0}")]
     NotRunning(InstanceState),
+    #[error("the host hangs")]
+    Hangs,
     #[error("the host does not run amazon-ssm-agent")]
     NoAgent,
     #[error("the instance has no instance profile")]
@@ -36,6 +38,9 @@ pub fn obstacle(world: &World, instance_id: &InstanceId) -> Option<Obstacle> {
     if instance.state != InstanceState::Running {
         return Some(Obstacle::NotRunning(instance.state.clone()));
     }
+    if instance.instance_status == Some(StatusCheck::Impaired) {
+        return Some(Obstacle::Hangs);
+    }
     let machine = world.machines.get(instance_id);
     let Some(machine) = machine.filter(|machine| machine.service_is_active("amazon-ssm-agent")) else {
         return Some(Obstacle::NoAgent);
@@ -53,7 +58,9 @@ pub fn obstacle(world: &World, instance_id: &InstanceId) -> Option<Obstacle> {
             Err(reason) => Some(Obstacle::NoName { name, reason }),
             Ok(address) => match view.connect(machine, address, 443, Protocol::Tcp) {
                 Reached::Delivered { .. } => None,
-                Reached::TimedOut | Reached::Refused | Reached::Unreachable => Some(Obstacle::NoPath { name }),
+                Reached::TimedOut | Reached::Stalled { .. } | Reached::Refused | Reached::Unreachable => {
+                    Some(Obstacle::NoPath { name })
+                }
             },
         }
     })

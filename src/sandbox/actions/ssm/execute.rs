@@ -44,8 +44,9 @@ fn deliver(world: &mut World, command_id: &str, instance_id: &InstanceId) {
     let expires_at = command.requested_at.saturating_add(expires_after).unwrap_or(Timestamp::MAX);
     let script = command.script.clone();
 
+    let hears = !world.ssm.deaf.contains(instance_id);
     let progress = match world.ssm.agents.get(instance_id) {
-        Some(agent) if agent.online && agent.since.max(until) <= expires_at => {
+        Some(agent) if hears && agent.online && agent.since.max(until) <= expires_at => {
             let started_at = agent.since.max(until);
             let ran = world.with_machine(instance_id, |machine, outside| machine.run(&script, outside));
             // What a command did to its host may cut the host off, or bring it back.

@@ -1,6 +1,6 @@
 //! What SSM stores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,6 +15,9 @@ use crate::sandbox::host::Output;
 pub struct Ssm {
     /// Instances whose agent has ever been heard of.
     pub agents: BTreeMap<InstanceId, Agent>,
+    /// Instances whose agent is online and takes no commands.
+    #[serde(default)]
+    pub deaf: BTreeSet<InstanceId>,
     /// By command ID.
     pub commands: BTreeMap<String, Command>,
     /// When the world last changed in a way that agents may notice. `None`: not since they were last looked at.
@@ -28,7 +31,14 @@ pub struct Ssm {
 
 impl Default for Ssm {
     fn default() -> Self {
-        Self { agents: BTreeMap::new(), commands: BTreeMap::new(), touched_at: None, settled: false, time_scale: 0.02 }
+        Self {
+            agents: BTreeMap::new(),
+            deaf: BTreeSet::new(),
+            commands: BTreeMap::new(),
+            touched_at: None,
+            settled: false,
+            time_scale: 0.02,
+        }
     }
 }
 

@@ -43,6 +43,8 @@ const VALUED: &[&str] = &[
 ];
 /// Linux gives up on a SYN after tcp_syn_retries = 6: 127 s (tcp(7)). curl's own limit is 300 s.
 const SYN_TIMEOUT: Duration = Duration::from_secs(131);
+/// curl's own limit for the connection, TLS included.
+const TLS_TIMEOUT: Duration = Duration::from_secs(300);
 /// glibc's resolver: two tries of five seconds each, for each of the two address families' questions.
 const DNS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -248,7 +250,13 @@ fn attempt(it: &mut Interp<'_, '_>, url: &str, arguments: &Arguments) -> Run<End
         Some(it.machine.metadata(method, path.split('?').next().unwrap_or("/"), &headers))
     } else {
         match reach(it, address, port, Protocol::Tcp)? {
-            Reached::Delivered { source, rtt } => {
+            // An HTTP answer of these sites fits into a small packet, a certificate does not.
+            Reached::Stalled { .. } if tls => {
+                let wait = most.unwrap_or(TLS_TIMEOUT);
+                it.pass(wait)?;
+                return Ok(failed(28, format!("SSL connection timeout after {} milliseconds", wait.as_millis() + 1)));
+            }
+            Reached::Delivered { source, rtt } | Reached::Stalled { source, rtt } => {
                 let trips = if tls { 4 } else { 2 };
                 if most.is_some_and(|most| rtt * trips > most) {
                     let most = most.unwrap_or_default();

@@ -96,6 +96,10 @@ pub(super) fn install(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
         return it.fail(1, "Operation aborted.");
     }
     it.pass(WORK)?;
+    if it.machine.strain.memory {
+        // What the shell says of a process that the kernel killed for want of memory, and its exit code.
+        return it.fail(137, "Killed");
+    }
     let mut all: Vec<&'static Package> = Vec::new();
     while let Some(package) = wanted.pop() {
         if !all.iter().any(|known| known.name == package.name) && !it.machine.packages.contains(package.name) {
@@ -191,7 +195,8 @@ fn fetch(it: &mut Interp<'_, '_>) -> Run<Option<i32>> {
                     None => format!("Curl error (52): Server returned nothing for {url}"),
                 }
             }
-            Reached::TimedOut => {
+            // Its answers are large: where those do not pass, nothing does.
+            Reached::TimedOut | Reached::Stalled { .. } => {
                 // librepo tries four times.
                 it.pass(TIMEOUT * 4)?;
                 format!(

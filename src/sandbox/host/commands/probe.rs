@@ -95,7 +95,7 @@ fn echo(it: &mut Interp<'_, '_>, arguments: &Arguments, to: IpAddr, size: u32, p
         let sent = pinged.sent;
         let mut answered = false;
         match reach(it, to, 0, protocol)? {
-            Reached::Delivered { rtt, .. } if rtt <= wait => {
+            Reached::Delivered { rtt, .. } | Reached::Stalled { rtt, .. } if rtt <= wait => {
                 it.pass(rtt)?;
                 // A few hundredths up and down, as on a real line.
                 let jitter = 1.0 + f64::from(sent.wrapping_mul(2_654_435_761) >> 24) / 8192.0;
@@ -205,7 +205,7 @@ pub(super) fn netcat(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
         }
     };
     match reach(it, address, port, protocol)? {
-        Reached::Delivered { rtt, .. } => {
+        Reached::Delivered { rtt, .. } | Reached::Stalled { rtt, .. } => {
             it.pass(rtt)?;
             if arguments.has(&["-v"]) {
                 it.err(&format!(

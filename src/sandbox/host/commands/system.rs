@@ -139,7 +139,10 @@ pub(super) fn run(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run 
         "df" => it.out("Filesystem     1K-blocks    Used Available Use% Mounted on\n/dev/nvme0n1p1   8310764 1601936   6708828  20% /\n").map(|()| 0),
         "ps" => it.out("    PID TTY          TIME CMD\n      1 ?        00:00:01 systemd\n   2146 ?        00:00:00 bash\n").map(|()| 0),
         "pgrep" => Ok(1),
-        "dmesg" => Ok(0),
+        "dmesg" => {
+            let log: String = it.machine.strain.kernel_log.iter().map(|line| format!("{line}\n")).collect();
+            it.out(&log).map(|()| 0)
+        }
         "logger" => {
             let text = Arguments::parse(words, &["-t", "-p", "--tag", "--priority"]);
             let tag = text.value(&["-t", "--tag"]).unwrap_or("root").to_owned();
@@ -181,8 +184,9 @@ pub(super) fn run(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run 
             let text = match () {
                 () if arguments.has(&["-C", "--count"]) => format!("{}\n", used.count),
                 () if arguments.has(&["-S", "--stats"]) => {
-                    let full = u64::from(used.count >= used.max);
-                    format!("cpu=0   \tfound=0 invalid=0 insert=0 insert_failed=0 drop={full} early_drop=0 error=0 search_restart=0 \n")
+                    let strain = &it.machine.strain;
+                    let (failed, dropped) = (strain.insert_failed, strain.dropped);
+                    format!("cpu=0   \tfound=0 invalid=0 insert=0 insert_failed={failed} drop={dropped} early_drop=0 error=0 search_restart=0 \n")
                 }
                 () => String::new(),
             };
@@ -205,7 +209,9 @@ fn ethtool(it: &mut Interp<'_, '_>, arguments: &Arguments) -> Run {
     if !arguments.has(&["-S"]) {
         return it.out(&format!("Settings for {name}:\n\tLink detected: yes\n")).map(|()| 0);
     }
-    it.out("NIC statistics:\n     total_resets: 0\n     tx_timeout: 0\n     bw_in_allowance_exceeded: 0\n     bw_out_allowance_exceeded: 0\n     pps_allowance_exceeded: 0\n     conntrack_allowance_exceeded: 0\n     linklocal_allowance_exceeded: 0\n").map(|()| 0)
+    let device = it.machine.kernel.interface(name).map(|interface| interface.name.clone()).unwrap_or_default();
+    let over = it.machine.strain.over_allowance.get(&device).copied().unwrap_or(0);
+    it.out(&format!("NIC statistics:\n     total_resets: 0\n     tx_timeout: 0\n     bw_in_allowance_exceeded: 0\n     bw_out_allowance_exceeded: {over}\n     pps_allowance_exceeded: 0\n     conntrack_allowance_exceeded: 0\n     linklocal_allowance_exceeded: 0\n")).map(|()| 0)
 }
 
 fn date(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
