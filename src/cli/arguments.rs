@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
@@ -241,8 +242,19 @@ pub struct CheckArguments {
     /// Only instances of this VPC
     #[arg(long, value_name = "ID")]
     pub vpc: Option<VpcId>,
+    /// Check again and again, and tell each change with what changed in the VPC; until ctrl-c
+    #[arg(long, value_name = "INTERVAL", value_parser = interval)]
+    pub watch: Option<Duration>,
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Output,
+}
+
+/// `30s`, `5m`, `1m 30s`: at least a second, at most a day.
+fn interval(text: &str) -> Result<Duration, String> {
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| "examples: 30s, 5m, 1m30s".to_owned())?;
+    let range = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    let duration = Duration::try_from(duration).ok().filter(|duration| range.contains(duration));
+    duration.ok_or_else(|| "it is at least 1s and at most a day".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -320,6 +332,16 @@ mod tests {
     fn global_flags_are_accepted_after_the_command() {
         let arguments = Arguments::try_parse_from(["natdeck", "check", "--sandbox", "--output", "json"]).unwrap();
         assert!(arguments.global.sandbox);
+    }
+
+    #[test]
+    fn an_interval_is_read_as_people_write_it() {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("1m30s", 90), ("1 minute 30 seconds", 90)] {
+            assert_eq!(interval(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for wrong in ["", "30", "0s", "-5s", "2 days", "soon"] {
+            assert!(interval(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

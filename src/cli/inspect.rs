@@ -4,13 +4,13 @@ use color_eyre::eyre::{self, bail};
 
 use super::arguments::{CheckArguments, Output, TreeArguments};
 use super::output::{check_json, check_row, check_text, tree_json, tree_text};
-use super::{Answer, Context};
-use crate::model::Network;
+use super::{Answer, Context, watch};
+use crate::model::{InstanceId, Network, VpcId};
 use crate::ops::{self, Overall};
 use crate::reach::CheckProgress;
 
 /// An answer that holds nothing but gaps is no answer: the first reason is the error.
-fn refuse_blindness(network: &Network) -> eyre::Result<()> {
+pub(super) fn refuse_blindness(network: &Network) -> eyre::Result<()> {
     if network.vpcs.gap().is_some()
         && network.subnets.gap().is_some()
         && network.instances.gap().is_some()
@@ -40,6 +40,9 @@ pub async fn tree(context: &Context, arguments: &TreeArguments) -> eyre::Result<
 }
 
 pub async fn check(context: &Context, arguments: &CheckArguments) -> eyre::Result<Answer> {
+    if let Some(interval) = arguments.watch {
+        return watch::watch(context, arguments, interval).await;
+    }
     let session = context.connect().await?;
     let network = ops::observe(&session, arguments.vpc.as_ref(), None).await;
     refuse_blindness(&network)?;
@@ -56,7 +59,8 @@ pub async fn check(context: &Context, arguments: &CheckArguments) -> eyre::Resul
     })
     .await;
     let overall = report.overall();
-    let vpc = arguments.vpc.as_ref().or_else(|| the_only_vpc(&network, &chosen));
+    let asked: Vec<_> = chosen.iter().map(|chosen| &chosen.instance_id).collect();
+    let vpc = arguments.vpc.as_ref().or_else(|| the_only_vpc(&network, &asked));
     match arguments.output {
         Output::Json => {
             let document = check_json(&session.identity(), vpc, overall == Overall::Ok, &report.results);
@@ -64,17 +68,23 @@ pub async fn check(context: &Context, arguments: &CheckArguments) -> eyre::Resul
         }
         Output::Text => terminal.document(&check_text(terminal.out, &report.results))?,
     }
-    Ok(match overall {
-        Overall::Ok => Answer::Yes,
-        Overall::Broken => Answer::No,
-        Overall::CannotTest => Answer::CannotTest,
-    })
+    Ok(overall.into())
+}
+
+impl From<Overall> for Answer {
+    fn from(overall: Overall) -> Self {
+        match overall {
+            Overall::Ok => Self::Yes,
+            Overall::Broken => Self::No,
+            Overall::CannotTest => Self::CannotTest,
+        }
+    }
 }
 
 /// The VPC of the chosen instances, when it is one.
-fn the_only_vpc<'a>(network: &'a Network, chosen: &[ops::Chosen]) -> Option<&'a crate::model::VpcId> {
+pub(super) fn the_only_vpc<'a>(network: &'a Network, chosen: &[&InstanceId]) -> Option<&'a VpcId> {
     let mut vpcs: Vec<_> =
-        chosen.iter().filter_map(|c| network.instances.shown().get(c.instance_id.as_str())?.vpc_id.as_ref()).collect();
+        chosen.iter().filter_map(|id| network.instances.shown().get(id.as_str())?.vpc_id.as_ref()).collect();
     vpcs.sort();
     vpcs.dedup();
     match vpcs.as_slice() {

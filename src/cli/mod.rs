@@ -9,6 +9,7 @@ mod inspect;
 pub mod output;
 mod spec;
 mod terminal;
+mod watch;
 
 use std::path::PathBuf;
 

@@ -33,10 +33,16 @@ impl Terminal {
 
     /// Writes a document to standard output. A reader that has gone (`| head`) is not an error.
     pub fn document(&self, text: &str) -> eyre::Result<()> {
+        self.is_read(text).map(drop)
+    }
+
+    /// Writes to standard output and says whether anybody still reads it.
+    pub fn is_read(&self, text: &str) -> eyre::Result<bool> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -48,6 +54,13 @@ impl Terminal {
     /// One line to standard error. Nobody may be reading it, which must not end a command half-way.
     pub fn say(&self, line: &str) {
         let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+
+    /// Writes over the last line of standard error, which stays open: the next line begins in its place. Only for a
+    /// terminal.
+    pub fn say_over(&self, line: &str) {
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "\r\u{1b}[K{line}").and_then(|()| err.flush());
     }
 
     /// Asks for a word and says whether it was given. Only at a terminal: a script says `--yes`.

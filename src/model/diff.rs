@@ -1,8 +1,13 @@
-//! What changed between two snapshots, for the marks in the tree and for the history of a check.
+//! What changed between two snapshots: marks for the tree, and sentences for the history of a check. Pure.
+
+mod fields;
+mod notes;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use notes::{Note, notes};
 
 use super::{Network, Resource};
 

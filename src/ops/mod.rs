@@ -9,6 +9,7 @@ mod host_facts;
 mod observe;
 mod plan;
 mod preflight;
+mod watch;
 
 pub use action::{AwsAction, StepError};
 pub use change::{Change, ChangeError, Ended, is_unfinished, journal_dir, nodes};
@@ -17,3 +18,4 @@ pub use host_facts::gather as gather_host_facts;
 pub use observe::observe;
 pub use plan::{PlanningError, plan_provision, plan_teardown};
 pub use preflight::{Denied, preflight};
+pub use watch::{WatchRound, watch_round};

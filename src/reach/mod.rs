@@ -13,6 +13,7 @@ pub mod facts;
 mod filter;
 mod finding;
 mod flow;
+pub mod history;
 mod host;
 mod observations;
 mod routing;

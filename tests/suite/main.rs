@@ -19,4 +19,5 @@ mod main_job;
 mod moto;
 mod policy;
 mod support;
+mod watch;
 mod world;

@@ -5,9 +5,11 @@ mod paint;
 mod plan;
 mod tree_json;
 mod tree_text;
+mod watch;
 
 pub use check::{check_json, check_row, check_text};
 pub use paint::Paint;
 pub use plan::{plan_json, plan_text};
 pub use tree_json::document as tree_json;
 pub use tree_text::render as tree_text;
+pub use watch::{begun_line, note_line, status_line, turn_line, watch_json};
