@@ -40,6 +40,9 @@ pub struct Global {
     /// Another course of the sandbox's chance: which requests a fault meets, which addresses a new world gives out
     #[arg(long, global = true, value_name = "NUMBER", help_heading = "World")]
     pub sandbox_seed: Option<u64>,
+    /// How long everything takes in the sandbox: 1 is a fraction of a second, 0 no time, 100 about as long as on AWS
+    #[arg(long, global = true, value_name = "FACTOR", value_parser = time_scale, help_heading = "World")]
+    pub time_scale: Option<f64>,
     /// Named profile of the AWS configuration
     #[arg(long, global = true, value_name = "NAME", help_heading = "World")]
     pub profile: Option<String>,
@@ -67,6 +70,13 @@ pub struct Global {
     /// Colours of the console [default: by the terminal]
     #[arg(long, global = true, value_enum, value_name = "NAME", help_heading = "Behaviour")]
     pub theme: Option<ThemeName>,
+}
+
+fn time_scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if (0.0..=1000.0).contains(&factor) => Ok(factor),
+        _ => Err("expected a number from 0 to 1000".to_owned()),
+    }
 }
 
 /// The worlds that a sandbox can start with.

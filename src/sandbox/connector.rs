@@ -1,7 +1,10 @@
 //! The door of the sandbox: an implementation of the SDK's own `HttpClient`, so that what runs against AWS runs here
 //! unchanged. Reads its clock, waits, and writes the state file; everything behind it is pure.
 
+pub mod remote;
+
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,7 +29,7 @@ use super::faults::{Fate, Faults};
 use super::scenario::{Scenario, ScenarioError};
 use super::store::{Store, StoreError};
 use super::wire::{self, ApiError, Response, Service};
-use super::world::World;
+use super::world::{Delays, World};
 
 /// How a sandbox is opened.
 #[derive(Debug, Clone)]
@@ -41,6 +44,19 @@ pub struct Options {
     pub seed: u64,
     /// The region of a new world. A kept one stays where it is: ask [`Sandbox::region`].
     pub region: String,
+    /// How many times the usual time everything takes: 1 a fraction of a second, 0 none, 100 about as long as on AWS.
+    pub time_scale: f64,
+    pub saving: Saving,
+}
+
+/// When a changed world is written to its file. When the sandbox ends it is in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Saving {
+    /// Before the change is answered: nothing that was answered is lost.
+    #[default]
+    EachChange,
+    /// When [`Sandbox::keep`] says so, for a server with many clients: a killed process loses what came after.
+    WhenTold,
 }
 
 impl Default for Options {
@@ -53,6 +69,8 @@ impl Default for Options {
             clock: Clock::System,
             seed: 1,
             region: "eu-central-1".to_owned(),
+            time_scale: 1.0,
+            saving: Saving::default(),
         }
     }
 }
@@ -88,6 +106,8 @@ pub struct Sandbox {
 struct Shared {
     faults: Faults,
     clock: Clock,
+    time_scale: f64,
+    saving: Saving,
     state: Mutex<State>,
 }
 
@@ -141,12 +161,12 @@ impl Sandbox {
                 (scenario.build(&options.region, options.seed, now)?, scenario, true)
             }
         };
-        world.consistency = options.faults.consistency();
-        world.internet.faulty = options.faults.down().iter().cloned().collect();
+        fit(&mut world, &options.faults, options.time_scale);
         let random = fastrand::Rng::with_seed(options.seed);
         let mut state = State { world, scenario, store, random, unsaved: is_new };
         state.save()?;
-        Ok(Self { shared: Arc::new(Shared { faults: options.faults, clock: options.clock, state: Mutex::new(state) }) })
+        let Options { faults, clock, time_scale, saving, .. } = options;
+        Ok(Self { shared: Arc::new(Shared { faults, clock, time_scale, saving, state: Mutex::new(state) }) })
     }
 
     /// Puts a new world in the state file. What was there is moved aside when it cannot be read; where it went.
@@ -164,6 +184,33 @@ impl Sandbox {
         let world = scenario.build(&options.region, options.seed, now)?;
         store.save(&Kept { scenario, world: &world })?;
         Ok(aside)
+    }
+
+    /// Throws the world away and begins again, in the file too. `None`: from the scenario it began with.
+    pub fn begin_again(&self, scenario: Option<Scenario>) -> Result<Scenario, SandboxError> {
+        let now = self.shared.clock.now();
+        let mut state = self.state();
+        let scenario = scenario.unwrap_or(state.scenario);
+        let (region, seed) = (state.world.region.clone(), state.random.u64(..));
+        state.world = scenario.build(&region, seed, now)?;
+        fit(&mut state.world, &self.shared.faults, self.shared.time_scale);
+        state.scenario = scenario;
+        state.unsaved = true;
+        state.save()?;
+        Ok(scenario)
+    }
+
+    /// Writes the world to its file, if it has changed.
+    pub fn keep(&self) -> Result<(), SandboxError> {
+        Ok(self.state().save()?)
+    }
+
+    /// Tells those who find the state file in use where this sandbox can be reached.
+    pub fn announce(&self, address: SocketAddr) -> Result<(), SandboxError> {
+        if let Some(store) = &mut self.state().store {
+            store.announce(address)?;
+        }
+        Ok(())
     }
 
     /// For `aws_config::defaults(..).http_client(..)`.
@@ -251,19 +298,24 @@ impl Sandbox {
             }
         };
         state.world.advance(now);
-        let action = format!("{}:{}", request.service.as_str(), request.action);
-        let fate = match state.world.denied.contains(&action) {
+        let operation = format!("{}:{}", request.service.as_str(), request.action);
+        let fate = match state.world.denied.contains(&operation) {
             true => Fate::Denied,
             false => self.shared.faults.fate(request.service.as_str(), &request.action, &mut state.random),
         };
         if let Some(error) = refusal(fate, request.service, &request.action, &state.world.account_id) {
             let request_id = state.world.uuid();
-            return Ok(wire::encode_error(request.service, &error, request_id));
+            return Ok(Response { operation, ..wire::encode_error(request.service, &error, request_id) });
         }
-        let response = state.world.handle(&request);
+        let response = Response { operation, ..state.world.handle(&request) };
+        if response.error.as_deref().is_some_and(|code| UNKNOWN_OPERATION.contains(&code)) {
+            tracing::warn!(operation = %response.operation, "the sandbox does not know this operation");
+        }
         if !is_read(&request.action) {
             state.unsaved |= response.status < 300;
-            state.save().map_err(NoAnswer::NotKept)?;
+            if self.shared.saving == Saving::EachChange {
+                state.save().map_err(NoAnswer::NotKept)?;
+            }
         }
         match fate {
             Fate::AnswerLost => Err(NoAnswer::Lost),
@@ -315,6 +367,16 @@ impl Drop for State {
             tracing::warn!(%error, "the sandbox's last state was not kept");
         }
     }
+}
+
+/// The codes by which services say that they have no such operation.
+const UNKNOWN_OPERATION: [&str; 2] = ["InvalidAction", "UnknownOperationException"];
+
+/// What a sandbox's options ask of its world.
+fn fit(world: &mut World, faults: &Faults, time_scale: f64) {
+    world.consistency = faults.consistency();
+    world.internet.faulty = faults.down().iter().cloned().collect();
+    world.delays = Delays::default().scaled(time_scale);
 }
 
 async fn pause(duration: Duration) {

@@ -18,7 +18,8 @@ pub mod store;
 pub mod wire;
 pub mod world;
 
-pub use connector::{Options, Sandbox, SandboxError, default_state_file};
+pub use connector::remote::{Remote, RemoteError};
+pub use connector::{Options, Sandbox, SandboxError, Saving, default_state_file};
 pub use faults::{Fault, Faults};
 pub use scenario::Scenario;
 pub use server::Server;

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ pub enum StoreError {
 pub enum Owner {
     /// A process that wrote its number and when it opened the file.
     Process { pid: u32, since: Timestamp },
+    /// A process that answers for the world at an address: use it through there.
+    Server { pid: u32, since: Timestamp, address: SocketAddr },
     /// The lock is held, and its file does not say by whom.
     Unnamed,
 }
@@ -52,6 +55,9 @@ impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Process { pid, since } => write!(f, "process {pid} since {since:.0}"),
+            Self::Server { pid, since, address } => {
+                write!(f, "process {pid} since {since:.0}, which serves it on http://{address}")
+            }
             Self::Unnamed => f.write_str("another process"),
         }
     }
@@ -61,6 +67,9 @@ impl std::fmt::Display for Owner {
 struct LockNote {
     pid: u32,
     since: Timestamp,
+    /// Where the holder answers for the world, when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<SocketAddr>,
 }
 
 /// The envelope around a world.
@@ -75,7 +84,7 @@ struct Envelope<W> {
 pub struct Store {
     path: PathBuf,
     /// Holds the advisory lock. The file stays when the lock goes, so that two processes always lock the same one.
-    _lock: File,
+    lock: File,
     /// What the file holds, to skip a write that would change nothing. Empty: unknown.
     written: Vec<u8>,
 }
@@ -113,13 +122,24 @@ impl Store {
             }
             Err(TryLockError::Error(source)) => return Err(failed("lock", &lock_path)(source)),
         }
-        let note = LockNote { pid: std::process::id(), since: Timestamp::now() };
+        let mut store = Self { path: path.to_owned(), lock, written: Vec::new() };
+        store.note(None)?;
+        Ok(store)
+    }
+
+    /// Tells those who find the file in use where they can reach its world.
+    pub fn announce(&mut self, address: SocketAddr) -> Result<(), StoreError> {
+        self.note(Some(address))
+    }
+
+    fn note(&mut self, address: Option<SocketAddr>) -> Result<(), StoreError> {
+        let note = LockNote { pid: std::process::id(), since: Timestamp::now(), address };
         let text = serde_json::to_vec(&note).map_err(StoreError::Serialize)?;
+        let lock = &mut self.lock;
         lock.set_len(0)
             .and_then(|()| lock.rewind())
             .and_then(|()| lock.write_all(&text))
-            .map_err(failed("write", &lock_path))?;
-        Ok(Self { path: path.to_owned(), _lock: lock, written: Vec::new() })
+            .map_err(|source| StoreError::Io { doing: "write", path: beside(&self.path, ".lock"), source })
     }
 
     /// The state file.
@@ -196,7 +216,10 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 fn owner(lock: &mut File) -> Owner {
     let mut text = String::new();
     let note = lock.read_to_string(&mut text).ok().and_then(|_| serde_json::from_str::<LockNote>(&text).ok());
-    note.map_or(Owner::Unnamed, |note| Owner::Process { pid: note.pid, since: note.since })
+    note.map_or(Owner::Unnamed, |LockNote { pid, since, address }| match address {
+        Some(address) => Owner::Server { pid, since, address },
+        None => Owner::Process { pid, since },
+    })
 }
 
 #[cfg(test)]
@@ -239,6 +262,24 @@ mod tests {
         assert!(error.to_string().contains(&format!("process {} since 2", std::process::id())), "{error}");
         drop(first);
         assert!(Store::lock(&path).is_ok());
+    }
+
+    #[test]
+    fn who_serves_a_world_says_where() {
+        let (_directory, path) = file();
+        let mut first = Store::lock(&path).unwrap();
+        first.announce("127.0.0.1:4566".parse().unwrap()).unwrap();
+        let error = Store::lock(&path).unwrap_err();
+        assert!(
+            matches!(&error, StoreError::InUse { owner: Owner::Server { address, .. }, .. } if address.port() == 4566)
+        );
+        assert!(error.to_string().contains("which serves it on http://127.0.0.1:4566"), "{error}");
+        drop(first);
+        let _second = Store::lock(&path).unwrap();
+        assert!(
+            matches!(Store::lock(&path).unwrap_err(), StoreError::InUse { owner: Owner::Process { .. }, .. }),
+            "an old address is not kept"
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod killed_process;
 mod main_job;
 mod moto;
 mod policy;
+mod serve;
 mod support;
 mod watch;
 mod world;

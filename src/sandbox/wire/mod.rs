@@ -111,6 +111,10 @@ pub struct Response {
     pub content_type: &'static str,
     pub body: String,
     pub request_id: String,
+    /// What was asked, for logs: `ec2:DescribeVpcs`. Empty where the request could not be read.
+    pub operation: String,
+    /// The error's code. `None`: no error.
+    pub error: Option<String>,
 }
 
 const XML_TYPE: &str = "text/xml;charset=UTF-8";
@@ -136,7 +140,7 @@ pub fn encode(service: Service, action: &str, body: &Body, request_id: String) -
             (XML_TYPE, xml::document(&name, namespace(service), &document))
         }
     };
-    Response { status: 200, content_type, body, request_id }
+    Response { status: 200, content_type, body, request_id, operation: String::new(), error: None }
 }
 
 /// Puts an error in the envelope of its service.
@@ -158,7 +162,20 @@ pub fn encode_error(service: Service, error: &ApiError, request_id: String) -> R
             (XML_TYPE, xml::document("ErrorResponse", namespace(service), &document))
         }
     };
-    Response { status: error.status, content_type, body, request_id }
+    Response {
+        status: error.status,
+        content_type,
+        body,
+        request_id,
+        operation: String::new(),
+        error: Some(error.code.clone()),
+    }
+}
+
+/// What a service answers when it fails itself.
+pub fn internal_failure() -> Response {
+    let error = ApiError::new("InternalError", "An internal error has occurred").with_status(500);
+    encode_error(Service::Ec2, &error, "00000000-0000-4000-8000-000000000000".to_owned())
 }
 
 fn namespace(service: Service) -> Option<&'static str> {

@@ -57,22 +57,46 @@ impl Default for Delays {
 }
 
 impl Delays {
+    /// Everything in `factor` times the usual time: 0 at once, 100 about as slow as AWS.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let scale = |delay: Duration| Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(delay);
+        Self {
+            run: scale(self.run),
+            stop: scale(self.stop),
+            terminate: scale(self.terminate),
+            // Nobody waits for it, and a client that comes back must still find what became of its instance.
+            forget: self.forget,
+            status_checks: scale(self.status_checks),
+            agent_online: scale(self.agent_online),
+            attach: scale(self.attach),
+            detach: scale(self.detach),
+            endpoint_create: scale(self.endpoint_create),
+            endpoint_delete: scale(self.endpoint_delete),
+            nat_gateway_create: scale(self.nat_gateway_create),
+            nat_gateway_delete: scale(self.nat_gateway_delete),
+            command: scale(self.command),
+        }
+    }
+
     /// Everything at the next [`advance`](super::World::advance), except that terminated instances stay listed.
     pub fn instant() -> Self {
-        Self {
-            run: Duration::ZERO,
-            stop: Duration::ZERO,
-            terminate: Duration::ZERO,
-            forget: Duration::from_secs(60),
-            status_checks: Duration::ZERO,
-            agent_online: Duration::ZERO,
-            attach: Duration::ZERO,
-            detach: Duration::ZERO,
-            endpoint_create: Duration::ZERO,
-            endpoint_delete: Duration::ZERO,
-            nat_gateway_create: Duration::ZERO,
-            nat_gateway_delete: Duration::ZERO,
-            command: Duration::ZERO,
-        }
+        Self::default().scaled(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_stretches_what_is_waited_for_and_nothing_else() {
+        let usual = Delays::default();
+        let slow = usual.scaled(100.0);
+        assert_eq!(slow.run, usual.run * 100);
+        assert_eq!(slow.endpoint_create, usual.endpoint_create * 100);
+        assert_eq!(slow.forget, usual.forget);
+        assert_eq!(usual.scaled(1.0), usual);
+        assert_eq!(Delays::instant().nat_gateway_delete, Duration::ZERO);
     }
 }
