@@ -100,6 +100,8 @@ impl Server {
                     continue;
                 }
             };
+            // Small answers must not wait for the client's delayed acknowledgement; without it they only come later.
+            let _ = stream.set_nodelay(true);
             let (sandbox, on_answer) = (self.sandbox.clone(), Arc::clone(&on_answer));
             let service = service_fn(move |request| {
                 let (sandbox, on_answer) = (sandbox.clone(), Arc::clone(&on_answer));

@@ -15,6 +15,7 @@ mod console;
 mod faults;
 mod killed;
 mod killed_process;
+mod load;
 mod main_job;
 mod moto;
 mod policy;

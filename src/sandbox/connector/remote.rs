@@ -99,6 +99,7 @@ impl Remote {
         body: Bytes,
     ) -> Result<(u16, Bytes), Box<dyn std::error::Error + Send + Sync>> {
         let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Ends with the answer, since nothing keeps the sender.
         let connection = tokio::spawn(connection);
