@@ -22,4 +22,5 @@ mod policy;
 mod serve;
 mod support;
 mod watch;
+mod wire_fuzz;
 mod world;
