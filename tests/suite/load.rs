@@ -3,6 +3,8 @@
 //!
 //! `NATDECK_LOAD_S` is how many seconds the fifty clients work (5).
 
+#![expect(clippy::print_stderr, reason = "what was measured is for people, who ask for it with --nocapture")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
