@@ -21,6 +21,7 @@ mod moto;
 mod policy;
 mod serve;
 mod support;
+mod terraform;
 mod watch;
 mod wire_fuzz;
 mod world;

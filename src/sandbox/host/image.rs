@@ -188,6 +188,31 @@ const NFTABLES_CONF: &str = "\
 #include \"/etc/nftables/main.nft\"
 ";
 
+/// What fck-nat's service comes to on the host itself: forwarding, and a masquerade on the way out. What it asks of EC2
+/// (its second interface, its Elastic IP), the world does in its stead.
+const FCK_NAT_SCRIPT: &str = "#!/bin/sh
+out=$(ip route show default | head -n 1 | grep -o 'dev [^ ]*' | cut -d' ' -f2)
+sysctl -q -w net.ipv4.ip_forward=1
+for card in $(ls /proc/sys/net/ipv4/conf); do
+  sysctl -q -w net.ipv4.conf.$card.rp_filter=0
+done
+iptables -t nat -F
+iptables -t nat -A POSTROUTING -o \"$out\" -j MASQUERADE
+";
+
+const FCK_NAT_UNIT: &str = "[Unit]
+Description=fck-nat
+After=network-online.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/opt/fck-nat/fck-nat.sh
+
+[Install]
+WantedBy=multi-user.target
+";
+
 /// Package, path, content.
 pub(super) const PACKAGE_FILES: &[(&str, &str, &str)] = &[
     ("iptables-services", "/etc/sysconfig/iptables", STOCK_RULES),
@@ -245,6 +270,14 @@ pub(super) fn install(machine: &mut Machine) {
     }
     for (name, _) in machine.image_packages() {
         machine.unpack(name, 0);
+    }
+    if machine.launch.fck_nat {
+        machine.unpack("iptables-nft", 0);
+        let _made = machine.files.make_directories("/opt/fck-nat", 0);
+        let _made = machine.files.write("/opt/fck-nat/fck-nat.sh", FCK_NAT_SCRIPT, 0);
+        let _set = machine.files.set_mode("/opt/fck-nat/fck-nat.sh", 0o755);
+        let _made = machine.files.write("/usr/lib/systemd/system/fck-nat.service", FCK_NAT_UNIT, 0);
+        machine.enable_unit("fck-nat.service", true);
     }
     for (path, owner, mode) in SPECIAL {
         // Both were just made.

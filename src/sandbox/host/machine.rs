@@ -45,6 +45,9 @@ pub struct Launch {
     pub http_tokens_required: bool,
     /// The role's name in the metadata service. `None`: the instance has no profile.
     pub role: Option<String>,
+    /// The image has fck-nat's service, which makes the host a NAT at each boot.
+    #[serde(default)]
+    pub fck_nat: bool,
     pub seed: u64,
 }
 

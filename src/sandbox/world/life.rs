@@ -8,8 +8,9 @@ use crate::model::{
     Address, AllocationId, Instance, InstanceId, InstanceState, InterfaceAssociation, InterfaceAttachment,
     InterfaceStatus, NetworkInterface, NetworkInterfaceId, StatusCheck, Subnet, Vpc,
 };
-use crate::sandbox::actions::ec2::{Family, family_of, private_dns_name};
+use crate::sandbox::actions::ec2::{self, Family, family_of, private_dns_name};
 use crate::sandbox::host::{Flavour, Launch, Machine, Nic, Nowhere};
+use crate::sandbox::wire::{Request, Service};
 
 impl World {
     pub(super) fn instance_runs(&mut self, id: &InstanceId) {
@@ -37,6 +38,47 @@ impl World {
         self.schedule(self.delays.status_checks, Event::StatusChecksPassed(id.clone()));
     }
 
+    /// What fck-nat's service asks of EC2 with its instance's role, as user data has written it in its configuration: a
+    /// second interface, an Elastic IP on the first one, and no source/destination check there.
+    fn fck_nat_calls(&mut self, id: &InstanceId) {
+        let Some(machine) = self.machines.get(id).filter(|machine| machine.launch().fck_nat) else { return };
+        let configuration = machine.file("/etc/fck-nat.conf").unwrap_or_default();
+        let setting = |name: &str| {
+            let lines = configuration.lines().filter_map(|line| line.trim().split_once('='));
+            lines.filter(|(key, _)| *key == name).map(|(_, value)| value.trim().to_owned()).next_back()
+        };
+        let (interface, address) = (setting("eni_id"), setting("eip_id"));
+        let primary = self.get::<Instance>(id).and_then(|instance| instance.network_interface_ids.first()).cloned();
+        let (Some(primary), Some(_)) = (primary, machine.launch().role.clone()) else { return };
+        if let Some(allocation) = address.filter(|text| !text.is_empty()) {
+            self.service_call(
+                "AssociateAddress",
+                &[
+                    ("AllocationId", &allocation),
+                    ("NetworkInterfaceId", primary.as_str()),
+                    ("AllowReassociation", "true"),
+                ],
+            );
+        }
+        if let Some(second) = interface.filter(|text| !text.is_empty()) {
+            let primary = primary.as_str();
+            self.service_call(
+                "ModifyNetworkInterfaceAttribute",
+                &[("NetworkInterfaceId", primary), ("SourceDestCheck.Value", "false")],
+            );
+            let wanted = [("InstanceId", id.as_str()), ("DeviceIndex", "1"), ("NetworkInterfaceId", second.as_str())];
+            self.service_call("AttachNetworkInterface", &wanted);
+        }
+    }
+
+    /// A call that a host's service makes. One that is refused is the service's own misfortune, as on AWS.
+    fn service_call(&mut self, action: &str, pairs: &[(&str, &str)]) {
+        let request = Request::query(Service::Ec2, action, pairs.iter().copied());
+        if let Err(error) = ec2::dispatch(self, &request) {
+            tracing::debug!(action, %error, "a host's service was refused");
+        }
+    }
+
     fn boot(&mut self, id: &InstanceId) {
         self.with_machine(id, |machine, outside| machine.boot(outside));
         let now = self.now;
@@ -61,6 +103,7 @@ impl World {
     }
 
     pub(super) fn status_checks_passed(&mut self, id: &InstanceId) {
+        self.fck_nat_calls(id);
         if let Some(instance) = self.get_mut::<Instance>(id)
             && instance.state == InstanceState::Running
         {
@@ -245,11 +288,13 @@ impl World {
         let nics = instance.network_interface_ids.iter().filter_map(|id| self.nic_of(id)).collect();
         let profile = instance.instance_profile_arn.as_deref().and_then(|arn| self.iam.profile_by_arn(arn));
         let user_data = record.user_data.as_ref().and_then(|data| STANDARD.decode(data.trim()).ok());
+        let family = family_of(instance.image_id.as_str());
         Some(Launch {
-            flavour: match family_of(instance.image_id.as_str()) {
-                Family::AmazonLinux2023 => Flavour::AmazonLinux2023,
+            flavour: match family {
+                Family::AmazonLinux2023 | Family::FckNat => Flavour::AmazonLinux2023,
                 Family::AmazonLinux2 => Flavour::AmazonLinux2,
             },
+            fck_nat: family == Family::FckNat,
             instance_id: id.as_str().to_owned(),
             instance_type: instance.instance_type.clone(),
             region: self.region.clone(),

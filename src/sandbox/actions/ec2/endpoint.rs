@@ -13,9 +13,76 @@ use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::{EndpointRecord, Event, World};
 
 /// The services that the sandbox offers by interface endpoint, as the last part of their names.
-pub(super) const INTERFACE_SERVICES: [&str; 10] =
-    ["ssm", "ssmmessages", "ec2messages", "ec2", "sts", "logs", "monitoring", "kms", "secretsmanager", "s3"];
-pub(super) const GATEWAY_SERVICES: [&str; 2] = ["s3", "dynamodb"];
+pub(super) const INTERFACE_SERVICES: &[&str] = &[
+    "ssm",
+    "ssmmessages",
+    "ec2messages",
+    "ec2",
+    "sts",
+    "logs",
+    "monitoring",
+    "kms",
+    "secretsmanager",
+    "s3",
+    "access-analyzer",
+    "athena",
+    "autoscaling",
+    "backup",
+    "bedrock-runtime",
+    "cloudformation",
+    "cloudtrail",
+    "codebuild",
+    "codecommit",
+    "codedeploy",
+    "codepipeline",
+    "config",
+    "datasync",
+    "dms",
+    "dynamodb",
+    "ecr.api",
+    "ecr.dkr",
+    "ecs",
+    "ecs-agent",
+    "ecs-telemetry",
+    "efs",
+    "eks",
+    "elasticache",
+    "elasticfilesystem",
+    "elasticloadbalancing",
+    "elasticmapreduce",
+    "email-smtp",
+    "events",
+    "execute-api",
+    "firehose",
+    "git-codecommit",
+    "glue",
+    "guardduty",
+    "imagebuilder",
+    "inspector2",
+    "kinesis-firehose",
+    "kinesis-streams",
+    "lambda",
+    "license-manager",
+    "networkmanager",
+    "organizations",
+    "rds",
+    "rds-data",
+    "redshift",
+    "sagemaker.api",
+    "sagemaker.runtime",
+    "securityhub",
+    "servicecatalog",
+    "sns",
+    "sqs",
+    "states",
+    "storagegateway",
+    "synthetics",
+    "textract",
+    "transfer",
+    "workspaces",
+    "xray",
+];
+pub(super) const GATEWAY_SERVICES: &[&str] = &["s3", "dynamodb"];
 
 const OPEN_POLICY: &str = "{\n  \"Statement\": [\n    {\n      \"Action\": \"*\",\n      \"Effect\": \"Allow\",\n      \"Principal\": \"*\",\n      \"Resource\": \"*\"\n    }\n  ]\n}";
 
@@ -52,10 +119,18 @@ fn xml(world: &World, endpoint: &VpcEndpoint) -> Xml {
         .text("serviceRegion", &world.region)
 }
 
+/// The name that a service has everywhere else. A service with two parts turns them round: `api.ecr`.
+pub(super) fn private_name(service: &str, region: &str) -> String {
+    match service.split_once('.') {
+        Some((of, part)) => format!("{part}.{of}.{region}.amazonaws.com"),
+        None => format!("{service}.{region}.amazonaws.com"),
+    }
+}
+
 /// Checks a service name and says what its last part is.
 fn service(world: &World, name: &str, kind: &EndpointKind) -> Result<String, ApiError> {
     let prefix = format!("com.amazonaws.{}.", world.region);
-    let known: &[&str] = if *kind == EndpointKind::Gateway { &GATEWAY_SERVICES } else { &INTERFACE_SERVICES };
+    let known: &[&str] = if *kind == EndpointKind::Gateway { GATEWAY_SERVICES } else { INTERFACE_SERVICES };
     match name.strip_prefix(&prefix) {
         Some(service) if known.contains(&service) => Ok(service.to_owned()),
         Some(service) if INTERFACE_SERVICES.contains(&service) || GATEWAY_SERVICES.contains(&service) => {
@@ -318,7 +393,7 @@ fn dns_entries(
         ));
     }
     if private {
-        names.push((format!("{service}.{region}.amazonaws.com"), world.new_id("Z")));
+        names.push((private_name(service, &region), world.new_id("Z")));
     }
     names
 }
@@ -382,7 +457,9 @@ pub fn modify(world: &mut World, query: &Query) -> Answer {
             check_private_dns(world, &endpoint.vpc_id, &endpoint.service_name, Some(&id))?;
         }
         endpoint.private_dns_enabled = private_dns;
-        let name = format!("{}.{}.amazonaws.com", endpoint.service(), world.region);
+        let prefix = format!("com.amazonaws.{}.", world.region);
+        let service = endpoint.service_name.strip_prefix(&prefix).unwrap_or_else(|| endpoint.service());
+        let name = private_name(service, &world.region);
         let zone = world.new_id("Z");
         if let Some(record) = world.records.endpoints.get_mut(id.as_str()) {
             record.dns_names.retain(|(other, _)| *other != name);

@@ -1,7 +1,7 @@
 //! The services that endpoints can lead to.
 
 use super::describe::{Filters, PAGES, many, one, page};
-use super::endpoint::{GATEWAY_SERVICES, INTERFACE_SERVICES};
+use super::endpoint::{GATEWAY_SERVICES, INTERFACE_SERVICES, private_name};
 use super::{Answer, catalog};
 use crate::model::Tags;
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
@@ -31,7 +31,7 @@ pub fn describe_services(world: &World, query: &Query) -> Answer {
         if !accepted {
             continue;
         }
-        let private = format!("{name}.{}.amazonaws.com", world.region);
+        let private = private_name(name, &world.region);
         let named = (kind == "Interface").then_some(&private);
         let row = Xml::new()
             .text("serviceName", &service_name)

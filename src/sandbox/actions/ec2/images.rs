@@ -1,4 +1,4 @@
-//! Machine images: Amazon's public ones, as constants, and DescribeImages.
+//! Machine images: public ones as constants (Amazon Linux, and fck-nat's, which NAT modules use), and DescribeImages.
 
 use std::time::Duration;
 
@@ -13,14 +13,19 @@ use crate::sandbox::world::{Image, World};
 /// The account that owns Amazon Linux.
 const AMAZON: &str = "137112412989";
 
+/// The account that publishes fck-nat.
+const FCK_NAT: &str = "568608671756";
+
 /// Which system an image holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     AmazonLinux2023,
     AmazonLinux2,
+    /// fck-nat: Amazon Linux 2023 with a service that makes it a NAT at each boot. Not Amazon's.
+    FckNat,
 }
 
-/// One of Amazon's public images.
+/// One of the public images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicImage {
     pub image_id: &'static str,
@@ -35,7 +40,7 @@ pub struct PublicImage {
     pub parameters: &'static [&'static str],
 }
 
-/// Amazon's images, with identifiers of the sandbox's own. SSM's public parameters resolve to these.
+/// The images, with identifiers of the sandbox's own. SSM's public parameters resolve to Amazon's.
 pub const IMAGES: &[PublicImage] = &[
     PublicImage {
         image_id: "ami-0a23d5f1c8e94b701",
@@ -97,26 +102,48 @@ pub const IMAGES: &[PublicImage] = &[
         deprecation_time: Some("2028-06-02T19:40:11.000Z"),
         parameters: &["amzn2-ami-hvm-x86_64-gp2"],
     },
+    PublicImage {
+        image_id: "ami-0f2c64a7b31d95e01",
+        name: "fck-nat-al2023-hvm-1.4.0-20251020-arm64-ebs",
+        description: "",
+        architecture: "arm64",
+        family: Family::FckNat,
+        creation_date: "2025-10-20T14:02:11.000Z",
+        deprecation_time: None,
+        parameters: &[],
+    },
+    PublicImage {
+        image_id: "ami-0f2c64a7b31d95e86",
+        name: "fck-nat-al2023-hvm-1.4.0-20251020-x86_64-ebs",
+        description: "",
+        architecture: "x86_64",
+        family: Family::FckNat,
+        creation_date: "2025-10-20T14:02:17.000Z",
+        deprecation_time: None,
+        parameters: &[],
+    },
 ];
 
 fn public(image: &PublicImage, now: Timestamp) -> Image {
     // The newest of a line is replaced every few weeks; AWS gives it about three months to live.
     let later = now.saturating_add(Duration::from_secs(90 * 24 * 3600)).unwrap_or(Timestamp::MAX);
+    let of_amazon = image.family != Family::FckNat;
+    let modern = image.family != Family::AmazonLinux2;
     Image {
         image_id: image.image_id.to_owned(),
         name: image.name.to_owned(),
         description: image.description.to_owned(),
         architecture: image.architecture.to_owned(),
-        owner_id: AMAZON.to_owned(),
-        owner_alias: Some("amazon".to_owned()),
+        owner_id: if of_amazon { AMAZON } else { FCK_NAT }.to_owned(),
+        owner_alias: of_amazon.then(|| "amazon".to_owned()),
         creation_date: image.creation_date.to_owned(),
         deprecation_time: image.deprecation_time.map_or_else(|| iso8601(later), str::to_owned),
         public: true,
         root_device_name: "/dev/xvda".to_owned(),
         snapshot_id: image.image_id.replace("ami-", "snap-"),
-        volume_size_gib: 8,
-        volume_type: if image.family == Family::AmazonLinux2023 { "gp3" } else { "gp2" }.to_owned(),
-        imds_support: (image.family == Family::AmazonLinux2023).then(|| "v2.0".to_owned()),
+        volume_size_gib: if of_amazon { 8 } else { 2 },
+        volume_type: if modern { "gp3" } else { "gp2" }.to_owned(),
+        imds_support: modern.then(|| "v2.0".to_owned()),
         tags: Tags::default(),
     }
 }

@@ -186,6 +186,7 @@ super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> A
         "ModifyInstancePlacement" => instance::options::modify_placement(world, query),
         "MonitorInstances" => instance::options::monitor_instances(world, query),
         "UnmonitorInstances" => instance::options::unmonitor_instances(world, query),
+        "CancelSpotInstanceRequests" => instance::options::cancel_spot_requests(world, query),
         "DescribeSpotInstanceRequests" => instance::options::describe_spot_requests(world, query),
         "DescribeInstanceCreditSpecifications" => instance::options::describe_credits(world, query),
         "ModifyInstanceCreditSpecification" => instance::options::modify_credits(world, query),

@@ -1,13 +1,16 @@
 //! Claims about EC2, made by sending requests as a client would.
 
+mod appliance;
 mod common_rules;
 mod endpoints;
 mod gateways;
 mod groups;
+mod in_place;
 mod instances;
 mod interfaces;
 mod launch_templates;
 mod lists_and_peers;
+mod ranges;
 mod routes;
 mod volumes;
 mod vpcs;

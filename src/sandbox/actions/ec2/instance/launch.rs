@@ -365,7 +365,7 @@ fn interfaces(world: &World, query: &Query, kind: &InstanceType) -> Result<Vec<I
 }
 
 fn check_zone(query: &Query, subnet: &Subnet) -> Result<(), ApiError> {
-    match query.get("Placement.AvailabilityZone") {
+    match query.get("Placement.AvailabilityZone").filter(|zone| !zone.is_empty()) {
         Some(zone) if zone != subnet.availability_zone => Err(ApiError::invalid_value(format!(
             "The availability zone '{zone}' does not match that of subnet '{}', which is in '{}'.",
             subnet.subnet_id, subnet.availability_zone

@@ -256,3 +256,17 @@ pub fn describe_spot_requests(world: &World, query: &Query) -> Answer {
     let (page, token) = page(query, PageSize { min: 5, max: 1000 }, rows)?;
     Ok(Body::Xml(Xml::new().items("spotInstanceRequestSet", page).opt("nextToken", token)))
 }
+
+/// CancelSpotInstanceRequests: the instances go on.
+pub fn cancel_spot_requests(world: &World, query: &Query) -> Answer {
+    let asked = query.list("SpotInstanceRequestId");
+    let known = |id: &str| world.all::<Instance>().any(|instance| spot_request_id(&instance.instance_id) == id);
+    if let Some(missing) = asked.iter().find(|id| !known(id)) {
+        return Err(ApiError::new(
+            "InvalidSpotInstanceRequestID.NotFound",
+            format!("The spot instance request ID '{missing}' does not exist"),
+        ));
+    }
+    let rows = asked.into_iter().map(|id| Xml::new().text("spotInstanceRequestId", id).text("state", "cancelled"));
+    Ok(Body::Xml(Xml::new().items("spotInstanceRequestSet", rows)))
+}

@@ -124,6 +124,21 @@ fn xml(kind: &InstanceType) -> Xml {
         .text("ipv6Supported", true)
         .text("enaSupport", "required")
         .text("efaSupported", false);
+    let threads = if graviton || kind.vcpus == 1 { 1 } else { 2 };
+    let cores = Xml::new()
+        .text("defaultVCpus", kind.vcpus)
+        .text("defaultCores", kind.vcpus / threads)
+        .text("defaultThreadsPerCore", threads)
+        .values("validCores", 1..=kind.vcpus / threads)
+        .values("validThreadsPerCore", 1..=threads);
+    let old = kind.name.starts_with("t2.");
+    let ebs = Xml::new()
+        .text("ebsOptimizedSupport", if old { "unsupported" } else { "default" })
+        .text("encryptionSupport", "supported")
+        .text("nvmeSupport", if old { "unsupported" } else { "required" });
+    // Burstable instances cannot be packed together.
+    let strategies: &[&str] =
+        if kind.burstable { &["partition", "spread"] } else { &["cluster", "partition", "spread"] };
     Xml::new()
         .text("instanceType", kind.name)
         .text("currentGeneration", true)
@@ -132,18 +147,19 @@ fn xml(kind: &InstanceType) -> Xml {
         .values("supportedRootDeviceTypes", ["ebs"])
         .values("supportedVirtualizationTypes", ["hvm"])
         .text("bareMetal", false)
-        .text("hypervisor", "nitro")
+        .text("hypervisor", if old { "xen" } else { "nitro" })
         .node(
             "processorInfo",
             Xml::new()
                 .values("supportedArchitectures", [kind.architecture])
                 .text("manufacturer", if graviton { "AWS" } else { "Intel" }),
         )
-        .node("vCpuInfo", Xml::new().text("defaultVCpus", kind.vcpus))
+        .node("vCpuInfo", cores)
         .node("memoryInfo", Xml::new().text("sizeInMiB", kind.memory_mib))
         .text("instanceStorageSupported", false)
-        .node("ebsInfo", Xml::new().text("ebsOptimizedSupport", "default").text("encryptionSupport", "supported"))
+        .node("ebsInfo", ebs)
         .node("networkInfo", network)
+        .node("placementGroupInfo", Xml::new().values("supportedStrategies", strategies))
         .text("hibernationSupported", false)
         .text("burstablePerformanceSupported", kind.burstable)
         .text("dedicatedHostsSupported", false)
