@@ -5,7 +5,10 @@ mod managed;
 mod policies;
 mod profiles;
 mod roles;
+mod service_linked;
+mod simulate;
 mod state;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +16,7 @@ mod tests;
 use crate::sandbox::wire::{ApiError, Body, Query, Request, Xml};
 use crate::sandbox::world::World;
 pub use document::trusts_account;
-pub use state::{Iam, Policy, Profile, Role};
+pub use state::{Iam, Policy, PolicyVersion, Profile, Role};
 
 /// Answers one IAM request.
 pub fn dispatch(world: &mut World, request: &Request) -> Result<Body, ApiError> {
@@ -27,6 +30,14 @@ super::operations! { fn act(world: &mut World, action: &str, form: &Query) -> Re
         "DeleteRole" => roles::delete(world, form),
         "ListRoles" => roles::list(world, form),
         "UpdateAssumeRolePolicy" => roles::update_trust(world, form),
+        "UpdateRole" => roles::update(world, form),
+        "UpdateRoleDescription" => roles::update_description(world, form),
+        "PutRolePermissionsBoundary" => roles::put_boundary(world, form),
+        "DeleteRolePermissionsBoundary" => roles::delete_boundary(world, form),
+        "CreateServiceLinkedRole" => service_linked::create(world, form),
+        "DeleteServiceLinkedRole" => service_linked::delete(world, form),
+        "GetServiceLinkedRoleDeletionStatus" => service_linked::deletion_status(form),
+        "SimulatePrincipalPolicy" => simulate::principal(world, form),
         "TagRole" => roles::tag(world, form),
         "UntagRole" => roles::untag(world, form),
         "ListRoleTags" => roles::list_tags(world, form),
@@ -53,6 +64,18 @@ super::operations! { fn act(world: &mut World, action: &str, form: &Query) -> Re
         "ListPolicyVersions" => policies::list_versions(world, form),
         "DeletePolicy" => policies::delete(world, form),
         "ListPolicies" => policies::list(world, form),
+        "CreatePolicyVersion" => policies::create_version(world, form),
+        "DeletePolicyVersion" => policies::delete_version(world, form),
+        "SetDefaultPolicyVersion" => policies::set_default_version(world, form),
+        "TagPolicy" => policies::tag(world, form),
+        "UntagPolicy" => policies::untag(world, form),
+        "ListPolicyTags" => policies::list_tags(world, form),
+        "ListEntitiesForPolicy" => policies::entities(world, form),
+        "GetUser" => users::get(world, form),
+        "ListUsers" => users::list(world, form),
+        "ListGroupsForUser" => users::list_groups(form),
+        "ListAttachedUserPolicies" => users::list_attached(form),
+        "ListAccountAliases" => users::aliases(form),
         other => Err(super::no_such_operation(other, "2010-05-08")),
     }
 } }

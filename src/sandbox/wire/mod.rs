@@ -120,6 +120,9 @@ pub struct Response {
 const XML_TYPE: &str = "text/xml;charset=UTF-8";
 const JSON_TYPE: &str = "application/x-amz-json-1.1";
 
+/// IAM's operations whose result is an element with nothing in it. boto3 breaks where it is missing.
+const EMPTY_RESULTS: [&str; 1] = ["UpdateRole"];
+
 /// Puts an answer in the envelope of its service.
 pub fn encode(service: Service, action: &str, body: &Body, request_id: String) -> Response {
     let (content_type, body) = match body {
@@ -128,7 +131,8 @@ pub fn encode(service: Service, action: &str, body: &Body, request_id: String) -
             let name = format!("{action}Response");
             let document = match service {
                 Service::Iam | Service::Sts => {
-                    let result = (!members.is_empty()).then(|| (format!("{action}Result"), members.clone()));
+                    let has_result = !members.is_empty() || EMPTY_RESULTS.contains(&action);
+                    let result = has_result.then(|| (format!("{action}Result"), members.clone()));
                     let mut envelope = Xml::new();
                     if let Some((name, members)) = result {
                         envelope = envelope.node(&name, members);

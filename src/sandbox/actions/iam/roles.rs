@@ -4,7 +4,7 @@ use super::document::{self, Kind};
 use super::state::visible;
 use super::{
     Role, already_exists, delete_conflict, limit_exceeded, managed, merge_tags, name, no_such_entity, page,
-    page_of_nodes, path, percent_encoded, tag_entries, tags, unique_id, validation, with_tags,
+    page_of_nodes, path, percent_encoded, service_linked, tag_entries, tags, unique_id, validation, with_tags,
 };
 use crate::model::Tags;
 use crate::sandbox::wire::{ApiError, Query, Xml};
@@ -37,6 +37,15 @@ fn present<'a>(world: &'a mut World, form: &Query) -> Result<&'a mut Role, ApiEr
     world.iam.roles.get_mut(name).ok_or_else(|| not_found(name))
 }
 
+/// The same, unless it is a service's own, which only that service changes.
+fn changeable<'a>(world: &'a mut World, form: &Query) -> Result<&'a mut Role, ApiError> {
+    let role = present(world, form)?;
+    if role.path.starts_with(service_linked::PATH) {
+        return Err(service_linked::protected(&role.role_name));
+    }
+    Ok(role)
+}
+
 /// A role as IAM's answers hold it.
 pub(super) fn describe(role: &Role) -> Xml {
     Xml::new()
@@ -50,18 +59,43 @@ pub(super) fn describe(role: &Role) -> Xml {
         .text("MaxSessionDuration", role.max_session_duration)
 }
 
+/// With what only the answers about one role hold.
+fn describe_in_full(role: &Role) -> Xml {
+    let boundary = role
+        .permissions_boundary
+        .as_ref()
+        .map(|arn| Xml::new().text("PermissionsBoundaryType", "Policy").text("PermissionsBoundaryArn", arn));
+    with_tags(describe(role).opt_node("PermissionsBoundary", boundary), &role.tags)
+}
+
+/// The longest session that a role is to allow, in seconds.
+fn max_session_duration(form: &Query) -> Result<Option<i64>, ApiError> {
+    let seconds = form.int("MaxSessionDuration")?;
+    if let Some(seconds) = seconds.filter(|seconds| !(3600..=43_200).contains(seconds)) {
+        return Err(validation(format!(
+            "1 validation error detected: Value '{seconds}' at 'maxSessionDuration' failed to satisfy constraint: \
+             Member must have value between 3600 and 43200"
+        )));
+    }
+    Ok(seconds)
+}
+
+/// The policy that a role is to be bounded by.
+fn boundary(world: &World, form: &Query) -> Result<Option<String>, ApiError> {
+    let Some(arn) = form.get("PermissionsBoundary") else { return Ok(None) };
+    if world.iam.managed_document(arn).is_none() {
+        return Err(no_such_entity(format!("Scope ARN: {arn} does not exist or is not attachable.")));
+    }
+    Ok(Some(arn.to_owned()))
+}
+
 pub(super) fn create(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
     let name = name(form, "RoleName", MAX_NAME)?;
     let path = path(form)?;
     let trust = form.require("AssumeRolePolicyDocument")?;
     document::validate(trust, Kind::Trust)?;
-    let max_session_duration = form.int("MaxSessionDuration")?.unwrap_or(3600);
-    if !(3600..=43_200).contains(&max_session_duration) {
-        return Err(validation(format!(
-            "1 validation error detected: Value '{max_session_duration}' at 'maxSessionDuration' failed to satisfy \
-             constraint: Member must have value between 3600 and 43200"
-        )));
-    }
+    let max_session_duration = max_session_duration(form)?.unwrap_or(3600);
+    let permissions_boundary = boundary(world, form)?;
     let mut own_tags = Tags::default();
     merge_tags(&mut own_tags, tags(form)?)?;
     if world.iam.roles.keys().any(|other| other.eq_ignore_ascii_case(name)) {
@@ -78,21 +112,21 @@ pub(super) fn create(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
         max_session_duration,
         attached_policies: Vec::new(),
         inline_policies: std::collections::BTreeMap::new(),
+        permissions_boundary,
         tags: own_tags,
     };
-    let xml = Xml::new().node("Role", with_tags(describe(&role), &role.tags));
+    let xml = Xml::new().node("Role", describe_in_full(&role));
     world.iam.roles.insert(name.to_owned(), role);
     Ok(xml)
 }
 
 pub(super) fn get(world: &World, form: &Query) -> Result<Xml, ApiError> {
     let role = seen(world, form)?;
-    let xml = with_tags(describe(role), &role.tags).node("RoleLastUsed", Xml::new());
-    Ok(Xml::new().node("Role", xml))
+    Ok(Xml::new().node("Role", describe_in_full(role).node("RoleLastUsed", Xml::new())))
 }
 
 pub(super) fn delete(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
-    let role = present(world, form)?;
+    let role = changeable(world, form)?;
     let name = role.role_name.clone();
     if !role.attached_policies.is_empty() {
         return Err(delete_conflict("Cannot delete entity, must detach all policies first."));
@@ -117,10 +151,45 @@ pub(super) fn list(world: &World, form: &Query) -> Result<Xml, ApiError> {
     page_of_nodes(form, "Roles", roles.map(describe).collect())
 }
 
+pub(super) fn update(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
+    let seconds = max_session_duration(form)?;
+    let description = form.get("Description");
+    let role = changeable(world, form)?;
+    if let Some(seconds) = seconds {
+        role.max_session_duration = seconds;
+    }
+    if let Some(description) = description {
+        role.description = Some(description.to_owned()).filter(|text| !text.is_empty());
+    }
+    Ok(Xml::new())
+}
+
+/// UpdateRoleDescription: the older of two ways to do the same.
+pub(super) fn update_description(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
+    let description = form.get("Description").unwrap_or_default();
+    let role = changeable(world, form)?;
+    role.description = Some(description.to_owned()).filter(|text| !text.is_empty());
+    Ok(Xml::new().node("Role", describe_in_full(role)))
+}
+
+pub(super) fn put_boundary(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
+    present(world, form)?;
+    form.require("PermissionsBoundary")?;
+    let bound = boundary(world, form)?;
+    changeable(world, form)?.permissions_boundary = bound;
+    Ok(Xml::new())
+}
+
+/// DeleteRolePermissionsBoundary: also when there is none.
+pub(super) fn delete_boundary(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
+    changeable(world, form)?.permissions_boundary = None;
+    Ok(Xml::new())
+}
+
 pub(super) fn update_trust(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
     let trust = form.require("PolicyDocument")?;
     document::validate(trust, Kind::Trust)?;
-    present(world, form)?.assume_role_policy_document = trust.to_owned();
+    changeable(world, form)?.assume_role_policy_document = trust.to_owned();
     Ok(Xml::new())
 }
 
@@ -151,7 +220,7 @@ pub(super) fn attach(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
     if world.iam.managed_document(arn).is_none() {
         return Err(no_such_entity(format!("Policy {arn} does not exist or is not attachable.")));
     }
-    let role = present(world, form)?;
+    let role = changeable(world, form)?;
     if role.attached_policies.iter().any(|attached| attached == arn) {
         // Attaching again changes nothing, and IAM says so by saying nothing.
         return Ok(Xml::new());
@@ -165,7 +234,7 @@ pub(super) fn attach(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
 
 pub(super) fn detach(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
     let arn = form.require("PolicyArn")?;
-    let role = present(world, form)?;
+    let role = changeable(world, form)?;
     let before = role.attached_policies.len();
     role.attached_policies.retain(|attached| attached != arn);
     if role.attached_policies.len() == before {
@@ -176,7 +245,7 @@ pub(super) fn detach(world: &mut World, form: &Query) -> Result<Xml, ApiError> {
 
 pub(super) fn list_attached(world: &World, form: &Query) -> Result<Xml, ApiError> {
     let name_of = |arn: &str| match managed::by_arn(arn) {
-        Some(policy) => policy.name.to_owned(),
+        Some(policy) => policy.name.clone(),
         None => world.iam.policies.get(arn).map_or_else(|| arn.to_owned(), |policy| policy.policy_name.clone()),
     };
     let entries = seen(world, form)?.attached_policies.iter();
@@ -189,7 +258,7 @@ pub(super) fn put_inline(world: &mut World, form: &Query) -> Result<Xml, ApiErro
     let text = form.require("PolicyDocument")?;
     present(world, form)?;
     document::validate(text, Kind::Permissions)?;
-    let role = present(world, form)?;
+    let role = changeable(world, form)?;
     let size = |text: &str| text.chars().filter(|c| !c.is_whitespace()).count();
     let others: usize =
         role.inline_policies.iter().filter(|(other, _)| *other != policy).map(|(_, text)| size(text)).sum();

@@ -210,3 +210,81 @@ fn what_was_just_made_is_not_visible_under_eventual_consistency() {
     world.now += SignedDuration::from_secs(2);
     assert!(call(&mut world, "GetRole", &[("RoleName", "r")]).is_ok());
 }
+
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ec2:*","Resource":"*"}}"#;
+const REGISTER: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ssm:UpdateInstanceInformation","Resource":"*"}}"#;
+
+#[test]
+fn a_policy_has_five_versions_at_most_and_its_default_one_counts() {
+    let mut world = with_profile();
+    let arn = "arn:aws:iam::123456789012:policy/own";
+    call(&mut world, "CreatePolicy", &[("PolicyName", "own"), ("PolicyDocument", POLICY)]).unwrap();
+    call(&mut world, "AttachRolePolicy", &[("RoleName", "ssm"), ("PolicyArn", arn)]).unwrap();
+    assert!(!may_register(&world));
+    let version = [("PolicyArn", arn), ("PolicyDocument", REGISTER), ("SetAsDefault", "true")];
+    let made = call(&mut world, "CreatePolicyVersion", &version).unwrap();
+    assert_eq!(made.find("PolicyVersion/VersionId"), Some("v2"));
+    assert!(may_register(&world));
+    for _ in 3..=5 {
+        call(&mut world, "CreatePolicyVersion", &[("PolicyArn", arn), ("PolicyDocument", POLICY)]).unwrap();
+    }
+    assert_eq!(refused(&mut world, "CreatePolicyVersion", &version), ("LimitExceeded".to_owned(), 409));
+    let delete = |id: &'static str| [("PolicyArn", arn), ("VersionId", id)];
+    assert_eq!(refused(&mut world, "DeletePolicyVersion", &delete("v2")), ("DeleteConflict".to_owned(), 409));
+    assert_eq!(refused(&mut world, "DeletePolicyVersion", &delete("v9")), ("NoSuchEntity".to_owned(), 404));
+    call(&mut world, "SetDefaultPolicyVersion", &delete("v1")).unwrap();
+    assert!(!may_register(&world));
+    call(&mut world, "DetachRolePolicy", &[("RoleName", "ssm"), ("PolicyArn", arn)]).unwrap();
+    assert_eq!(refused(&mut world, "DeletePolicy", &[("PolicyArn", arn)]).0, "DeleteConflict");
+    for id in ["v2", "v3", "v4", "v5"] {
+        call(&mut world, "DeletePolicyVersion", &delete(id)).unwrap();
+    }
+    let again = call(&mut world, "CreatePolicyVersion", &[("PolicyArn", arn), ("PolicyDocument", POLICY)]).unwrap();
+    assert_eq!(again.find("PolicyVersion/VersionId"), Some("v6"), "numbers are not given twice");
+}
+
+#[test]
+fn a_boundary_takes_away_what_it_does_not_allow() {
+    let mut world = with_profile();
+    call(&mut world, "AttachRolePolicy", &[("RoleName", "ssm"), ("PolicyArn", CORE)]).unwrap();
+    assert!(may_register(&world));
+    let bound = |arn: &'static str| [("RoleName", "ssm"), ("PermissionsBoundary", arn)];
+    let reader = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess";
+    call(&mut world, "PutRolePermissionsBoundary", &bound(reader)).unwrap();
+    assert!(!may_register(&world));
+    call(&mut world, "PutRolePermissionsBoundary", &bound(CORE)).unwrap();
+    assert!(may_register(&world));
+    let role = call(&mut world, "GetRole", &[("RoleName", "ssm")]).unwrap();
+    assert_eq!(role.find("Role/PermissionsBoundary/PermissionsBoundaryArn"), Some(CORE));
+    let absent = bound("arn:aws:iam::aws:policy/NoSuchPolicy");
+    assert_eq!(refused(&mut world, "PutRolePermissionsBoundary", &absent).0, "NoSuchEntity");
+    call(&mut world, "DeleteRolePermissionsBoundary", &[("RoleName", "ssm")]).unwrap();
+    call(&mut world, "DeleteRolePermissionsBoundary", &[("RoleName", "ssm")]).unwrap();
+}
+
+#[test]
+fn a_service_linked_role_is_changed_by_its_service_only() {
+    let mut world = world();
+    let service = [("AWSServiceName", "autoscaling.amazonaws.com")];
+    call(&mut world, "CreateServiceLinkedRole", &service).unwrap();
+    assert_eq!(refused(&mut world, "CreateServiceLinkedRole", &service).0, "InvalidInput");
+    let name = ("RoleName", "AWSServiceRoleForAutoScaling");
+    assert_eq!(refused(&mut world, "AttachRolePolicy", &[name, ("PolicyArn", CORE)]).0, "UnmodifiableEntity");
+    assert_eq!(refused(&mut world, "DeleteRole", &[name]).0, "UnmodifiableEntity");
+    let task = call(&mut world, "DeleteServiceLinkedRole", &[name]).unwrap();
+    let task = [("DeletionTaskId", task.find("DeletionTaskId").unwrap())];
+    let status = call(&mut world, "GetServiceLinkedRoleDeletionStatus", &task).unwrap();
+    assert_eq!(status.find("Status"), Some("SUCCEEDED"));
+    assert_eq!(refused(&mut world, "GetRole", &[name]).0, "NoSuchEntity");
+}
+
+#[test]
+fn a_simulation_says_what_the_roles_policies_say() {
+    let mut world = with_profile();
+    call(&mut world, "AttachRolePolicy", &[("RoleName", "ssm"), ("PolicyArn", CORE)]).unwrap();
+    let source = ("PolicySourceArn", "arn:aws:iam::123456789012:role/ssm");
+    for (action, decision) in [("ssm:UpdateInstanceInformation", "allowed"), ("ec2:CreateVpc", "implicitDeny")] {
+        let xml = call(&mut world, "SimulatePrincipalPolicy", &[source, ("ActionNames.member.1", action)]).unwrap();
+        assert_eq!(xml.find("EvaluationResults/member/EvalDecision"), Some(decision), "{action}");
+    }
+}
