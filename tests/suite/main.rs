@@ -24,4 +24,8 @@ mod support;
 mod terraform;
 mod watch;
 mod wire_fuzz;
+mod wire_truth;
+mod witness;
+mod witness_cli;
+mod witness_moto;
 mod world;

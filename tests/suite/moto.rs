@@ -1,62 +1,14 @@
 //! A witness that is not ours: moto imitates AWS independently of the sandbox. natdeck must see in it what boto3 made,
 //! and must come to a clear end where moto lacks something.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::support::{Home, Ran, finish};
-
-/// Where `tests/run` installed the witnesses. Without them nothing here can be shown, so the test fails and says how.
-fn witness(program: &str) -> PathBuf {
-    let directory = std::env::var_os("NATDECK_WITNESS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/witness/bin")), PathBuf::from);
-    let program = directory.join(program);
-    assert!(program.exists(), "{} is missing: tests/run installs moto and boto3", program.display());
-    program
-}
-
-/// A moto server on a port of its own, ended with the test.
-struct Moto {
-    child: Child,
-    url: String,
-}
+use super::witness::{Moto, python};
 
 impl Moto {
-    fn start() -> Self {
-        let mut child = Command::new(witness("moto_server"))
-            .args(["-H", "127.0.0.1", "-p", "0"])
-            // Without it moto knows none of AWS's managed policies.
-            .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let url = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| Some(format!("http://127.0.0.1:{}", line.split("http://127.0.0.1:").nth(1)?.trim())))
-            .expect("moto says where it listens");
-        // Nobody may stop reading, or moto blocks on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let moto = Self { child, url };
-        moto.python("warm_up.py");
-        moto
-    }
-
-    /// Runs a script of `tests/witness` against this server and gives what it printed.
-    fn python(&self, script: &str) -> String {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/witness");
-        let script = PathBuf::from(directory).join(script);
-        let output = Command::new(witness("python3")).arg(script).arg(&self.url).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
     fn natdeck(&self, home: &Home, arguments: &[&str]) -> Ran {
         let output = home
             .command(arguments)
@@ -69,14 +21,7 @@ impl Moto {
     }
 
     fn article(&self) -> Value {
-        serde_json::from_str(&self.python("article.py")).unwrap()
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        serde_json::from_str(&python("article.py", &[&self.url])).unwrap()
     }
 }
 

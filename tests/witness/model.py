@@ -52,6 +52,15 @@ BESIDE_THE_MODEL = {
     ("VpcEndpoints[].State", "deleted"),
     # The API reference: "This data type can only have a value of Policy."
     ("PermissionsBoundary.PermissionsBoundaryType", "Policy"),
+    # A command without notifications has an empty one (the aws CLI's reference shows it).
+    ("NotificationConfig.NotificationType", ""),
+}
+# The model gives one pattern to three members that it does not fit: one is a duration, the two others have
+# milliseconds, and all are empty before the command has begun (SSM's API reference, GetCommandInvocation).
+INSTEAD_OF_THE_PATTERN = {
+    "ExecutionStartDateTime": re.compile(f"({ISO.pattern})?"),
+    "ExecutionEndDateTime": re.compile(f"({ISO.pattern})?"),
+    "ExecutionElapsedTime": re.compile(r"(PT\d+(\.\d+)?S)?"),
 }
 
 
@@ -159,7 +168,11 @@ class Checker:
         if values and text not in values and not beside:
             self.say(where, f"{text!r} is none of {values}")
         rules = shape.metadata
-        if "pattern" in rules:
+        instead = INSTEAD_OF_THE_PATTERN.get(where.rpartition(".")[2])
+        if instead:
+            if not instead.fullmatch(text):
+                self.say(where, f"{text!r} does not match {instead.pattern}")
+        elif "pattern" in rules:
             # Java's \p{..} classes, of which the models use a few.
             pattern = rules["pattern"].replace("\\p{Graph}", "!-~").replace("\\p{Print}", " -~")
             try:

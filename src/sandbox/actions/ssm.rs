@@ -1,14 +1,19 @@
-//! SSM: which instances answer, Run Command, and AWS's public parameters. The agent is online only where instance,
-//! profile and a path to SSM allow it; commands run on the simulated hosts.
+//! SSM: which instances answer, Run Command, documents, associations and parameters. The agent is online only where
+//! instance, profile and a path to SSM allow it; commands run on the simulated hosts.
 
 mod agent;
+mod associations;
+mod content;
 mod documents;
 mod execute;
 mod instances;
 mod invocations;
+mod owned;
 mod parameters;
+mod public_parameters;
 mod send;
 mod state;
+mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -38,9 +43,35 @@ super::operations! { fn act(world: &mut World, action: &str, body: &Value) -> Re
         "GetParameter" => parameters::get(world, body),
         "GetParameters" => parameters::get_many(world, body),
         "GetParametersByPath" => parameters::get_by_path(world, body),
-        "ListDocuments" => documents::list(body),
-        "DescribeDocument" => documents::describe(body),
-        "StartSession" => instances::start_session(world, body),
+        "PutParameter" => parameters::put(world, body),
+        "DeleteParameter" => parameters::delete(world, body),
+        "DeleteParameters" => parameters::delete_many(world, body),
+        "DescribeParameters" => parameters::describe(world, body),
+        "GetParameterHistory" => parameters::history(world, body),
+        "LabelParameterVersion" => parameters::label(world, body),
+        "UnlabelParameterVersion" => parameters::unlabel(world, body),
+        "ListDocuments" => documents::list(world, body),
+        "DescribeDocument" => documents::describe(world, body),
+        "GetDocument" => documents::get(world, body),
+        "CreateDocument" => documents::create(world, body),
+        "UpdateDocument" => documents::update(world, body),
+        "UpdateDocumentDefaultVersion" => documents::update_default(world, body),
+        "DeleteDocument" => documents::delete(world, body),
+        "ListDocumentVersions" => documents::versions(world, body),
+        "DescribeDocumentPermission" => documents::describe_permission(world, body),
+        "ModifyDocumentPermission" => documents::modify_permission(world, body),
+        "CreateAssociation" => associations::create(world, body),
+        "DescribeAssociation" => associations::describe(world, body),
+        "UpdateAssociation" => associations::update(world, body),
+        "DeleteAssociation" => associations::delete(world, body),
+        "ListAssociations" => associations::list(world, body),
+        "StartAssociationsOnce" => associations::start_once(world, body),
+        "DescribeAssociationExecutions" => associations::executions(world, body),
+        "ListTagsForResource" => tags::list(world, body),
+        "AddTagsToResource" => tags::add(world, body),
+        "RemoveTagsFromResource" => tags::remove(world, body),
+        "StartSession" => instances::start_session(body),
+        "GetConnectionStatus" => instances::connection_status(world, body),
         other => Err(ApiError::new("UnknownOperationException", format!("The sandbox has no SSM action {other}."))),
     }
 } }
@@ -48,6 +79,7 @@ super::operations! { fn act(world: &mut World, action: &str, body: &Value) -> Re
 /// Lets agents connect or fall silent, and commands start and end, as of the world's time.
 pub fn advance(world: &mut World) {
     agent::observe(world);
+    associations::start(world);
     execute::advance(world);
 }
 

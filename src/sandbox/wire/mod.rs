@@ -147,12 +147,36 @@ pub fn encode(service: Service, action: &str, body: &Body, request_id: String) -
     Response { status: 200, content_type, body, request_id, operation: String::new(), error: None }
 }
 
+/// SSM's errors that spell their member `message`; the model gives most a `Message`, and some none at all.
+const SMALL_MESSAGE: [&str; 16] = [
+    "HierarchyLevelLimitExceededException",
+    "InvalidAllowedPatternException",
+    "InvalidFilterOption",
+    "InvalidInstanceInformationFilterValue",
+    "InvalidKeyId",
+    "ParameterAlreadyExists",
+    "ParameterLimitExceeded",
+    "ParameterMaxVersionLimitExceeded",
+    "ParameterNotFound",
+    "ParameterPatternMismatchException",
+    "ParameterVersionLabelLimitExceeded",
+    "ParameterVersionNotFound",
+    "ThrottlingException",
+    "UnknownOperationException",
+    "UnsupportedParameterType",
+    "ValidationException",
+];
+
 /// Puts an error in the envelope of its service.
 pub fn encode_error(service: Service, error: &ApiError, request_id: String) -> Response {
     let fault = Xml::new().text("Code", &error.code).text("Message", &error.message);
     let (content_type, body) = match service {
         Service::Ssm => {
-            let body = serde_json::json!({ "__type": error.code, "message": error.message });
+            let mut body = serde_json::json!({ "__type": error.code });
+            if let (false, Some(map)) = (error.message.is_empty(), body.as_object_mut()) {
+                let member = if SMALL_MESSAGE.contains(&error.code.as_str()) { "message" } else { "Message" };
+                map.insert(member.to_owned(), error.message.as_str().into());
+            }
             (JSON_TYPE, body.to_string())
         }
         Service::Ec2 => {

@@ -50,7 +50,7 @@ fn filters(body: &Value) -> Result<Vec<(String, Vec<String>)>, ApiError> {
             "tag-key",
         ];
         if !known.contains(&key) && !key.starts_with("tag:") {
-            return Err(ApiError::new("InvalidFilterKey", format!("The specified filter key {key} is not valid.")));
+            return Err(ApiError::new("InvalidFilterKey", ""));
         }
         let wrong = |allowed: &[&str]| values.iter().any(|value| !allowed.contains(&value.as_str()));
         if (key == "PingStatus" && wrong(&["Online", "ConnectionLost", "Inactive"]))
@@ -123,16 +123,22 @@ fn entry(world: &World, instance: &Instance, agent: &Agent) -> Value {
     entry
 }
 
-/// Sessions need a data channel, a web socket, which the sandbox does not have.
-pub(super) fn start_session(world: &World, body: &Value) -> Result<Value, ApiError> {
+/// Sessions need a data channel, a web socket, which the sandbox does not have: whoever wants a shell is told where
+/// there is one.
+pub(super) fn start_session(body: &Value) -> Result<Value, ApiError> {
+    let target = required(body, "Target")?;
+    Err(ApiError::new(
+        "TargetNotConnected",
+        format!(
+            "{target} is not connected: the sandbox has no session channel. For a shell on it run: natdeck sandbox \
+             shell {target}"
+        ),
+    ))
+}
+
+/// GetConnectionStatus: whether a session could be opened, which on AWS is whether the agent is online.
+pub(super) fn connection_status(world: &World, body: &Value) -> Result<Value, ApiError> {
     let target = required(body, "Target")?;
     let online = world.ssm.agents.iter().any(|(id, agent)| id.as_str() == target && agent.online);
-    if online {
-        Err(ApiError::new(
-            "UnsupportedOperation",
-            format!("The sandbox has no session channel, so no shell on {target}: send it commands with SendCommand."),
-        ))
-    } else {
-        Err(ApiError::new("TargetNotConnected", format!("{target} is not connected.")))
-    }
+    Ok(json!({ "Target": target, "Status": if online { "connected" } else { "notconnected" } }))
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::documents::PLUGIN;
 use super::execute::cut;
-use super::state::{Ended, Progress};
+use super::state::{Outcome, Progress, StepResult};
 use super::{Command, Invocation, constraint, epoch, page, required, structs, text};
 use crate::model::InstanceId;
 use crate::sandbox::wire::ApiError;
@@ -17,7 +16,9 @@ use crate::sandbox::world::World;
 const MAX_LISTED_OUTPUT: usize = 2_500;
 
 pub(super) fn invalid_command_id(id: &str) -> ApiError {
-    ApiError::new("InvalidCommandId", format!("The command ID {id} is not valid."))
+    tracing::debug!(id, "no such command");
+    // Its shape has no message.
+    ApiError::new("InvalidCommandId", "")
 }
 
 /// Whether reads show a command yet.
@@ -37,7 +38,7 @@ fn listed<'a>(world: &'a World, body: &'a Value) -> Result<(Vec<&'a Command>, Op
         .ssm
         .commands
         .values()
-        .filter(|command| visible(world, command))
+        .filter(|command| visible(world, command) && command.association_id.is_none())
         .filter(|command| id.is_none_or(|id| id == command.command_id))
         .filter(|command| instance_id.as_ref().is_none_or(|id| command.invocations.contains_key(id)))
         .collect();
@@ -59,7 +60,7 @@ fn listed<'a>(world: &'a World, body: &'a Value) -> Result<(Vec<&'a Command>, Op
                 commands.retain(|command| command.requested_at < time);
             }
             "Status" | "ExecutionStage" => {}
-            other => return Err(ApiError::new("InvalidFilterKey", format!("The filter key {other} is not valid."))),
+            _ => return Err(ApiError::new("InvalidFilterKey", "")),
         }
     }
     commands.sort_by(|a, b| b.requested_at.cmp(&a.requested_at).then_with(|| a.command_id.cmp(&b.command_id)));
@@ -98,11 +99,11 @@ pub(super) fn list_commands(world: &World, body: &Value) -> Result<Value, ApiErr
 pub(super) fn describe_command(command: &Command) -> Value {
     let (status, details) = command.status();
     let count = |wanted: &dyn Fn(&Invocation) -> bool| command.invocations.values().filter(|i| wanted(i)).count();
-    let timeout = Duration::from_secs(command.timeout_s.saturating_add(command.execution_timeout_s));
+    let timeout = Duration::from_secs(command.timeout_s.saturating_add(command.execution_timeout_s()));
     json!({
         "CommandId": command.command_id,
         "DocumentName": command.document_name,
-        "DocumentVersion": "$DEFAULT",
+        "DocumentVersion": command.document_version,
         "Comment": command.comment,
         "ExpiresAfter": epoch(command.requested_at.saturating_add(timeout).unwrap_or(Timestamp::MAX)),
         "Parameters": command.parameters,
@@ -142,14 +143,15 @@ pub(super) fn list(world: &World, body: &Value) -> Result<Value, ApiError> {
 }
 
 fn describe_invocation(command: &Command, instance_id: &InstanceId, invocation: &Invocation, details: bool) -> Value {
-    let plugins: Vec<Value> = details.then(|| plugin(invocation)).into_iter().collect();
+    let steps = command.steps.iter().filter(|_| details);
+    let plugins: Vec<Value> = steps.map(|step| plugin(invocation, &step.name)).collect();
     json!({
         "CommandId": command.command_id,
         "InstanceId": instance_id.as_str(),
         "InstanceName": invocation.instance_name,
         "Comment": command.comment,
         "DocumentName": command.document_name,
-        "DocumentVersion": "$DEFAULT",
+        "DocumentVersion": command.document_version,
         "RequestedDateTime": epoch(command.requested_at),
         "Status": invocation.status(),
         "StatusDetails": invocation.details(),
@@ -162,32 +164,72 @@ fn describe_invocation(command: &Command, instance_id: &InstanceId, invocation: 
     })
 }
 
-fn plugin(invocation: &Invocation) -> Value {
+/// What is said of a step: its status with details and its code. A step that was never begun says what became of the
+/// whole.
+fn standing(invocation: &Invocation, result: Option<&StepResult>) -> (&'static str, &'static str, i32) {
+    match (result, &invocation.progress) {
+        (Some(result), _) => (result.outcome.status(), result.outcome.details(), result.response_code()),
+        // An earlier step ended the command.
+        (None, Progress::Ended(ended)) if matches!(ended.outcome, Outcome::Success | Outcome::Failed) => {
+            ("Cancelled", "Cancelled", -1)
+        }
+        (None, _) => (invocation.status(), invocation.details(), invocation.response_code()),
+    }
+}
+
+/// When a step began and ended.
+fn times(invocation: &Invocation, result: Option<&StepResult>) -> (Option<Timestamp>, Option<Timestamp>) {
+    match (&invocation.progress, result) {
+        (Progress::Waiting { .. }, _) => (None, None),
+        (Progress::Running { started_at, .. }, _) => (Some(*started_at), None),
+        // The times that really passed: what the script itself saw is in its elapsed time.
+        (Progress::Ended(ended), _) => (ended.started_at, Some(ended.ended_at)),
+    }
+}
+
+fn plugin(invocation: &Invocation, name: &str) -> Value {
+    let result = invocation.results().iter().find(|result| result.name == name);
+    let (status, details, code) = standing(invocation, result);
+    let mut output = result.map(|result| result.output.stdout.clone()).unwrap_or_default();
+    if let Some(stderr) = result.map(|result| &result.output.stderr).filter(|stderr| !stderr.is_empty()) {
+        output.push_str("\n----------ERROR-------\n");
+        output.push_str(stderr);
+    }
     let mut plugin = json!({
-        "Name": PLUGIN,
-        "Status": invocation.status(),
-        "StatusDetails": invocation.details(),
-        "ResponseCode": invocation.response_code(),
-        "Output": "",
+        "Name": name,
+        "Status": status,
+        "StatusDetails": details,
+        "ResponseCode": code,
+        "Output": cut(output, MAX_LISTED_OUTPUT),
         "StandardOutputUrl": "",
         "StandardErrorUrl": "",
         "OutputS3Region": "",
         "OutputS3BucketName": "",
         "OutputS3KeyPrefix": "",
     });
-    if let (Progress::Ended(ended), Some(map)) = (&invocation.progress, plugin.as_object_mut()) {
-        let mut output = ended.output.stdout.clone();
-        if !ended.output.stderr.is_empty() {
-            output.push_str("\n----------ERROR-------\n");
-            output.push_str(&ended.output.stderr);
-        }
-        map.insert("Output".to_owned(), cut(output, MAX_LISTED_OUTPUT).into());
-        if let Some(started_at) = ended.started_at {
+    if let Some(map) = plugin.as_object_mut() {
+        let (started_at, ended_at) = times(invocation, result);
+        if let (Some(started_at), Some(_)) = (started_at, ended_at) {
             map.insert("ResponseStartDateTime".to_owned(), epoch(started_at));
         }
-        map.insert("ResponseFinishDateTime".to_owned(), epoch(ended.ended_at));
+        if let Some(ended_at) = ended_at {
+            map.insert("ResponseFinishDateTime".to_owned(), epoch(ended_at));
+        }
     }
     plugin
+}
+
+/// The step that a request means. `None`: the command has several and the request names none.
+fn asked<'a>(command: &'a Command, name: Option<&str>) -> Result<Option<&'a str>, ApiError> {
+    let Some(name) = name else {
+        return Ok(match command.steps.as_slice() {
+            [only] => Some(&only.name),
+            _ => None,
+        });
+    };
+    // In schema 1.2 a plugin is known under either of its names.
+    let found = command.steps.iter().find(|step| step.name == name || step.name.strip_prefix("aws:") == Some(name));
+    found.map(|step| Some(step.name.as_str())).ok_or_else(|| ApiError::new("InvalidPluginName", ""))
 }
 
 pub(super) fn get(world: &World, body: &Value) -> Result<Value, ApiError> {
@@ -200,41 +242,37 @@ pub(super) fn get(world: &World, body: &Value) -> Result<Value, ApiError> {
     let (Some(command), Some(invocation)) = (command, invocation) else {
         return Err(ApiError::new("InvocationDoesNotExist", ""));
     };
-    // A document with one step may be asked for that step, under either of its names.
-    if let Some(name) = text(body, "PluginName")?.filter(|name| ![PLUGIN, "runShellScript"].contains(name)) {
-        return Err(ApiError::new("InvalidPluginName", format!("The plugin name {name} is not valid.")));
-    }
-    let ended = match &invocation.progress {
-        Progress::Ended(ended) => Some(ended),
-        Progress::Waiting { .. } | Progress::Running { .. } => None,
+    let step = asked(command, text(body, "PluginName")?)?;
+    let result = step.and_then(|step| invocation.results().iter().find(|result| result.name == step));
+    let (status, details, code) = match step {
+        Some(_) => standing(invocation, result),
+        None => (invocation.status(), invocation.details(), invocation.response_code()),
     };
-    let started_at = match &invocation.progress {
-        Progress::Waiting { .. } => None,
-        Progress::Running { started_at, .. } => Some(*started_at),
-        Progress::Ended(ended) => ended.started_at,
-    };
+    let (started_at, ended_at) = times(invocation, result);
     let iso =
         |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
     // The time that the script itself saw, which is more than really passed.
-    let elapsed = |ended: &Ended| format!("PT{:.3}S", ended.output.elapsed.as_secs_f64());
-    let ran = ended.filter(|ended| ended.started_at.is_some());
-    Ok(json!({
+    let elapsed = |result: &StepResult| format!("PT{:.3}S", result.output.elapsed.as_secs_f64());
+    let mut answer = json!({
         "CommandId": command.command_id,
         "InstanceId": instance_id,
         "Comment": command.comment,
         "DocumentName": command.document_name,
-        "DocumentVersion": "$DEFAULT",
-        "PluginName": PLUGIN,
-        "ResponseCode": invocation.response_code(),
+        "DocumentVersion": command.document_version,
+        "ResponseCode": code,
         "ExecutionStartDateTime": iso(started_at),
-        "ExecutionElapsedTime": ran.map_or_else(String::new, elapsed),
-        "ExecutionEndDateTime": iso(ran.map(|ended| ended.ended_at)),
-        "Status": invocation.status(),
-        "StatusDetails": invocation.details(),
-        "StandardOutputContent": ended.map_or("", |ended| ended.output.stdout.as_str()),
+        "ExecutionElapsedTime": result.map_or_else(String::new, elapsed),
+        "ExecutionEndDateTime": iso(started_at.and(ended_at)),
+        "Status": status,
+        "StatusDetails": details,
+        "StandardOutputContent": result.map_or("", |result| result.output.stdout.as_str()),
         "StandardOutputUrl": "",
-        "StandardErrorContent": ended.map_or("", |ended| ended.output.stderr.as_str()),
+        "StandardErrorContent": result.map_or("", |result| result.output.stderr.as_str()),
         "StandardErrorUrl": "",
         "CloudWatchOutputConfig": { "CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false },
-    }))
+    });
+    if let (Some(step), Some(map)) = (step, answer.as_object_mut()) {
+        map.insert("PluginName".to_owned(), step.into());
+    }
+    Ok(answer)
 }

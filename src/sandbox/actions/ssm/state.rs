@@ -7,6 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::associations::Association;
+use super::content::Step;
+use super::documents::Document;
+use super::parameters::Parameter;
 use crate::model::InstanceId;
 use crate::sandbox::host::Output;
 
@@ -20,6 +24,15 @@ pub struct Ssm {
     pub deaf: BTreeSet<InstanceId>,
     /// By command ID.
     pub commands: BTreeMap<String, Command>,
+    /// The account's own parameters, by name.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Parameter>,
+    /// The account's own documents, by name.
+    #[serde(default)]
+    pub documents: BTreeMap<String, Document>,
+    /// By association ID.
+    #[serde(default)]
+    pub associations: BTreeMap<String, Association>,
     /// When the world last changed in a way that agents may notice. `None`: not since they were last looked at.
     pub touched_at: Option<Timestamp>,
     /// Whether every agent is as it can be, until the world is touched again.
@@ -33,8 +46,11 @@ impl Default for Ssm {
     fn default() -> Self {
         Self {
             agents: BTreeMap::new(),
-            deaf: BTreeSet::new(),
+deaf: BTreeSet::new(),
             commands: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            documents: BTreeMap::new(),
+            associations: BTreeMap::new(),
             touched_at: None,
             settled: false,
             time_scale: 0.02,
@@ -66,6 +82,8 @@ pub struct Agent {
 pub struct Command {
     pub command_id: String,
     pub document_name: String,
+    /// As the client sent it, `$DEFAULT` unless it did.
+    pub document_version: String,
     pub comment: String,
     /// As the client sent them.
     pub parameters: Value,
@@ -74,12 +92,12 @@ pub struct Command {
     pub requested_at: Timestamp,
     /// Bounds the delivery, in seconds.
     pub timeout_s: u64,
-    /// Bounds the run, in seconds.
-    pub execution_timeout_s: u64,
     pub max_concurrency: String,
     pub max_errors: String,
-    /// What the hosts run.
-    pub script: String,
+    /// What the hosts run, in order.
+    pub steps: Vec<Step>,
+    /// The association that sent it. Such commands are not listed.
+    pub association_id: Option<String>,
     pub invocations: BTreeMap<InstanceId, Invocation>,
 }
 
@@ -103,8 +121,7 @@ pub enum Progress {
     Running {
         started_at: Timestamp,
         ends_at: Timestamp,
-        timed_out: bool,
-        output: Output,
+        steps: Vec<StepResult>,
     },
     Ended(Ended),
 }
@@ -116,6 +133,18 @@ pub struct Ended {
     /// `None`: it never started.
     pub started_at: Option<Timestamp>,
     pub ended_at: Timestamp,
+    /// One for each step of the command; none when it never started.
+    pub steps: Vec<StepResult>,
+}
+
+/// What became of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepResult {
+    pub name: String,
+    pub outcome: Outcome,
+    /// From the start of the invocation to that of the step, in simulated time.
+    pub starts_after: Duration,
+    /// As the agent reports it.
     pub output: Output,
 }
 
@@ -129,6 +158,8 @@ pub enum Outcome {
     DeliveryTimedOut,
     ExecutionTimedOut,
     Undeliverable,
+    /// Not sent, since too many others had failed.
+    Terminated,
 }
 
 impl Outcome {
@@ -136,7 +167,7 @@ impl Outcome {
         match self {
             Self::Success => "Success",
             Self::Failed | Self::Undeliverable => "Failed",
-            Self::Cancelled => "Cancelled",
+            Self::Cancelled | Self::Terminated => "Cancelled",
             Self::DeliveryTimedOut | Self::ExecutionTimedOut => "TimedOut",
         }
     }
@@ -149,6 +180,7 @@ impl Outcome {
             Self::DeliveryTimedOut => "Delivery Timed Out",
             Self::ExecutionTimedOut => "Execution Timed Out",
             Self::Undeliverable => "Undeliverable",
+            Self::Terminated => "Terminated",
         }
     }
 }
@@ -170,15 +202,34 @@ impl Invocation {
         }
     }
 
-    /// -1 until it has ended by itself.
-    pub(super) fn response_code(&self) -> i32 {
+    /// The steps that have ended, with what they did; none before the invocation has ended.
+    pub(super) fn results(&self) -> &[StepResult] {
         match &self.progress {
-            Progress::Ended(ended) => match ended.outcome {
-                Outcome::Success | Outcome::Failed => ended.output.exit_code,
-                Outcome::Cancelled | Outcome::ExecutionTimedOut if ended.started_at.is_some() => 137,
-                _ => -1,
-            },
-            Progress::Waiting { .. } | Progress::Running { .. } => -1,
+            Progress::Ended(ended) => &ended.steps,
+            Progress::Waiting { .. } | Progress::Running { .. } => &[],
+        }
+    }
+
+    /// -1 until it has ended by itself. With several steps, the worst of theirs.
+    pub(super) fn response_code(&self) -> i32 {
+        let Progress::Ended(ended) = &self.progress else { return -1 };
+        match ended.outcome {
+            Outcome::Success | Outcome::Failed => {
+                let codes = ended.steps.iter().map(StepResult::response_code);
+                codes.max_by_key(|code| i32::from(*code != 0)).unwrap_or(0)
+            }
+            Outcome::Cancelled | Outcome::ExecutionTimedOut if ended.started_at.is_some() => 137,
+            _ => -1,
+        }
+    }
+}
+
+impl StepResult {
+    pub(super) fn response_code(&self) -> i32 {
+        match self.outcome {
+            Outcome::Success | Outcome::Failed => self.output.exit_code,
+            Outcome::Cancelled | Outcome::ExecutionTimedOut => 137,
+            _ => -1,
         }
     }
 }
@@ -201,14 +252,44 @@ impl Command {
             })
             .collect();
         let Some(outcomes) = outcomes else { return ("InProgress", "In Progress") };
-        let worst = [
-            Outcome::ExecutionTimedOut,
-            Outcome::Failed,
-            Outcome::Undeliverable,
-            Outcome::DeliveryTimedOut,
-            Outcome::Cancelled,
-        ];
-        let outcome = worst.into_iter().find(|outcome| outcomes.contains(outcome)).unwrap_or(Outcome::Success);
+        let outcome = worst(outcomes);
         (outcome.status(), outcome.details())
     }
+
+    /// How many may be under way at once.
+    pub(super) fn concurrency(&self) -> usize {
+        portion(&self.max_concurrency, self.invocations.len()).max(1)
+    }
+
+    /// After how many errors no more are sent.
+    pub(super) fn errors_allowed(&self) -> usize {
+        portion(&self.max_errors, self.invocations.len())
+    }
+
+    /// Bounds all steps together, in seconds.
+    pub(super) fn execution_timeout_s(&self) -> u64 {
+        self.steps.iter().map(|step| step.timeout_s).fold(0, u64::saturating_add)
+    }
+}
+
+/// `50`, or `10%` of so many.
+fn portion(text: &str, of: usize) -> usize {
+    match text.strip_suffix('%') {
+        Some(percent) => percent.parse::<usize>().map_or(0, |percent| of.saturating_mul(percent) / 100),
+        None => text.parse().unwrap_or(0),
+    }
+}
+
+/// What several outcomes come to together.
+pub(super) fn worst(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
+    let outcomes: Vec<Outcome> = outcomes.into_iter().collect();
+    let order = [
+        Outcome::ExecutionTimedOut,
+        Outcome::Failed,
+        Outcome::Undeliverable,
+        Outcome::DeliveryTimedOut,
+        Outcome::Terminated,
+        Outcome::Cancelled,
+    ];
+    order.into_iter().find(|outcome| outcomes.contains(outcome)).unwrap_or(Outcome::Success)
 }

@@ -373,7 +373,9 @@ fn a_session_is_refused_with_a_reason() {
     let mut world = world(Scenario::Draft);
     let id = instance(&world, "Private-Instance-0");
     let error = call(&mut world, "StartSession", json!({ "Target": id })).unwrap_err();
-    assert!(error.message.contains("SendCommand"), "{error}");
+    assert!(error.message.contains(&format!("natdeck sandbox shell {id}")), "{error}");
+    let status = call(&mut world, "GetConnectionStatus", json!({ "Target": id })).unwrap();
+    assert_eq!(status["Status"], "connected");
     let gone = json!({ "Target": "i-0123456789abcdef0" });
     assert_eq!(code(&mut world, "StartSession", gone), "TargetNotConnected");
 }
@@ -393,3 +395,6 @@ fn an_instance_in_nobodys_rule_is_not_its_peer() {
     later(&mut world, 1000);
     assert!(listed(&mut world).iter().all(|(_, status)| status == "ConnectionLost"));
 }
+
+mod documents;
+mod store;
