@@ -5,6 +5,7 @@ import time
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 REGION = "eu-central-1"
 ZONE = "eu-central-1b"
@@ -38,6 +39,8 @@ class Tape:
             answer = getattr(self.clients[service], method)(**parameters)
         except ClientError as error:
             answer = {"Error": error.response["Error"].get("Code", "")}
+        except ResponseParserError:
+            answer = {"Error": "no answer of AWS's form"}
         answer.pop("ResponseMetadata", None)
         if not quiet:
             self.counts[name] = self.counts.get(name, 0) + 1

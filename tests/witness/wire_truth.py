@@ -11,7 +11,7 @@ import sys
 import model
 from tape import Tape
 
-TALKS = ("conversation", "breadth_ec2", "breadth_iam", "breadth_ssm")
+TALKS = ("conversation", "breadth_ec2", "breadth_ec2_more", "breadth_iam", "breadth_ssm")
 
 
 def main(endpoint, talks):

@@ -46,7 +46,7 @@ impl Default for Ssm {
     fn default() -> Self {
         Self {
             agents: BTreeMap::new(),
-deaf: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             commands: BTreeMap::new(),
             parameters: BTreeMap::new(),
             documents: BTreeMap::new(),

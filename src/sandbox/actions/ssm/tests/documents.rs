@@ -7,7 +7,7 @@ fn make(world: &mut World, name: &str, format: &str, content: &str) -> Result<Va
     call(world, "CreateDocument", body)
 }
 
-fn run(world: &mut World, id: &str, document: &str, parameters: Value) -> Result<String, ApiError> {
+fn run(world: &mut World, id: &str, document: &str, parameters: &Value) -> Result<String, ApiError> {
     let body = json!({ "DocumentName": document, "InstanceIds": [id], "Parameters": parameters });
     let answer = call(world, "SendCommand", body)?;
     later(world, 3000);
@@ -62,7 +62,7 @@ fn a_documents_steps_run_in_order_with_the_values_of_its_parameters() {
     let mut world = world(Scenario::Draft);
     let id = instance(&world, "Private-Instance-0");
     make(&mut world, "TwoSteps", "YAML", TWO_STEPS).unwrap();
-    let command = run(&mut world, &id, "TwoSteps", json!({ "Word": ["bye"] })).unwrap();
+    let command = run(&mut world, &id, "TwoSteps", &json!({ "Word": ["bye"] })).unwrap();
     let first = plugin(&mut world, &command, &id, "first");
     assert_eq!(first["StandardOutputContent"], "bye 443 {{ nobody }}\none\ntwo\n");
     assert_eq!((&first["Status"], &first["ResponseCode"]), (&json!("Success"), &json!(0)));
@@ -93,7 +93,7 @@ fn values_that_a_document_does_not_allow_are_refused() {
         json!({ "Port": ["https"] }),
         json!({ "Colour": ["red"] }),
     ] {
-        let error = run(&mut world, &id, "TwoSteps", parameters.clone()).unwrap_err();
+        let error = run(&mut world, &id, "TwoSteps", &parameters).unwrap_err();
         assert_eq!(error.code, "InvalidParameters", "{parameters}");
     }
 }
@@ -113,7 +113,7 @@ fn a_step_may_end_a_command_and_a_last_step_runs_anyway() {
         step("cleanup", "echo clean", json!({ "finallyStep": true })),
     ] });
     make(&mut world, "Ends", "JSON", &content.to_string()).unwrap();
-    let command = run(&mut world, &id, "Ends", json!({})).unwrap();
+    let command = run(&mut world, &id, "Ends", &json!({})).unwrap();
     assert_eq!(plugin(&mut world, &command, &id, "never")["Status"], "Cancelled");
     assert_eq!(plugin(&mut world, &command, &id, "cleanup")["StandardOutputContent"], "clean\n");
 }
@@ -130,9 +130,9 @@ fn schema_1_2_is_named_by_its_plugin() {
         ] } },
     });
     make(&mut world, "Old", "JSON", &content.to_string()).unwrap();
-    let missing = run(&mut world, &id, "Old", json!({})).unwrap_err();
+    let missing = run(&mut world, &id, "Old", &json!({})).unwrap_err();
     assert_eq!(missing.code, "InvalidParameters");
-    let command = run(&mut world, &id, "Old", json!({ "lines": ["echo a", "echo b"] })).unwrap();
+    let command = run(&mut world, &id, "Old", &json!({ "lines": ["echo a", "echo b"] })).unwrap();
     let answer = result(&mut world, &command, &id);
     assert_eq!(
         (&answer["PluginName"], &answer["StandardOutputContent"]),
@@ -157,11 +157,11 @@ fn versions_are_counted_and_the_default_one_runs() {
     let second = call(&mut world, "UpdateDocument", update(says("two"))).unwrap();
     assert_eq!(second["DocumentDescription"]["DocumentVersion"], "2");
     assert_eq!(second["DocumentDescription"]["DefaultVersion"], "1");
-    let command = run(&mut world, &id, "Say", json!({})).unwrap();
+    let command = run(&mut world, &id, "Say", &json!({})).unwrap();
     assert_eq!(result(&mut world, &command, &id)["StandardOutputContent"], "one\n");
     let default = json!({ "Name": "Say", "DocumentVersion": "2" });
     call(&mut world, "UpdateDocumentDefaultVersion", default).unwrap();
-    let command = run(&mut world, &id, "Say", json!({})).unwrap();
+    let command = run(&mut world, &id, "Say", &json!({})).unwrap();
     assert_eq!(result(&mut world, &command, &id)["StandardOutputContent"], "two\n");
     let listed = call(&mut world, "ListDocumentVersions", json!({ "Name": "Say" })).unwrap();
     assert_eq!(listed["DocumentVersions"].as_array().unwrap().len(), 2);

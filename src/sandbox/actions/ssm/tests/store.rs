@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn put(world: &mut World, name: &str, value: &str, more: Value) -> Result<Value, ApiError> {
+fn put(world: &mut World, name: &str, value: &str, more: &Value) -> Result<Value, ApiError> {
     let mut body = json!({ "Name": name, "Value": value, "Type": "String" });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     call(world, "PutParameter", body)
@@ -15,9 +15,9 @@ fn value(world: &mut World, name: &str) -> Value {
 #[test]
 fn versions_and_labels_choose_among_what_was_put() {
     let mut world = world(Scenario::Empty);
-    put(&mut world, "/app/one", "1", json!({})).unwrap();
-    assert_eq!(put(&mut world, "/app/one", "2", json!({})).unwrap_err().code, "ParameterAlreadyExists");
-    let second = put(&mut world, "/app/one", "2", json!({ "Overwrite": true })).unwrap();
+    put(&mut world, "/app/one", "1", &json!({})).unwrap();
+    assert_eq!(put(&mut world, "/app/one", "2", &json!({})).unwrap_err().code, "ParameterAlreadyExists");
+    let second = put(&mut world, "/app/one", "2", &json!({ "Overwrite": true })).unwrap();
     assert_eq!(second["Version"], 2);
     let label = json!({ "Name": "/app/one", "ParameterVersion": 1, "Labels": ["old", "9bad"] });
     let labelled = call(&mut world, "LabelParameterVersion", label).unwrap();
@@ -43,7 +43,7 @@ fn names_and_values_are_held_to_the_stores_rules() {
         ("/x", "y", json!({ "AllowedPattern": "\\d+" }), "ParameterPatternMismatchException"),
         ("/x", "y", json!({ "AllowedPattern": "(" }), "InvalidAllowedPatternException"),
     ] {
-        assert_eq!(put(&mut world, name, value, more).unwrap_err().code, expected, "{name} {value}");
+        assert_eq!(put(&mut world, name, value, &more).unwrap_err().code, expected, "{name} {value}");
     }
     assert!(world.ssm.parameters.is_empty());
 }
@@ -51,7 +51,7 @@ fn names_and_values_are_held_to_the_stores_rules() {
 #[test]
 fn a_secret_is_shown_only_decrypted() {
     let mut world = world(Scenario::Empty);
-    put(&mut world, "/secret", "hush", json!({ "Type": "SecureString" })).unwrap();
+    put(&mut world, "/secret", "hush", &json!({ "Type": "SecureString" })).unwrap();
     assert_ne!(value(&mut world, "/secret"), "hush");
     let open = call(&mut world, "GetParameter", json!({ "Name": "/secret", "WithDecryption": true })).unwrap();
     assert_eq!(open["Parameter"]["Value"], "hush");
@@ -63,7 +63,7 @@ fn a_secret_is_shown_only_decrypted() {
 fn a_path_is_one_level_unless_it_is_recursive() {
     let mut world = world(Scenario::Empty);
     for name in ["/app/one", "/app/deep/two", "/application/three"] {
-        put(&mut world, name, "x", json!({})).unwrap();
+        put(&mut world, name, "x", &json!({})).unwrap();
     }
     let names = |world: &mut World, recursive: bool| -> Vec<String> {
         let body = json!({ "Path": "/app/", "Recursive": recursive });
@@ -79,7 +79,7 @@ fn a_path_is_one_level_unless_it_is_recursive() {
 fn a_command_may_name_a_parameter_of_the_store() {
     let mut world = world(Scenario::Draft);
     let id = instance(&world, "Private-Instance-0");
-    put(&mut world, "/site", "api.ipify.org", json!({})).unwrap();
+    put(&mut world, "/site", "api.ipify.org", &json!({})).unwrap();
     let command = send(&mut world, &[&id], &["echo {{ssm:/site}}"]);
     later(&mut world, 1000);
     assert_eq!(result(&mut world, &command, &id)["StandardOutputContent"], "api.ipify.org\n");
@@ -94,7 +94,7 @@ fn a_command_may_name_a_parameter_of_the_store() {
 #[test]
 fn tags_are_kept_on_parameters_and_documents() {
     let mut world = world(Scenario::Empty);
-    put(&mut world, "/x", "1", json!({ "Tags": [{ "Key": "a", "Value": "b" }] })).unwrap();
+    put(&mut world, "/x", "1", &json!({ "Tags": [{ "Key": "a", "Value": "b" }] })).unwrap();
     let resource = |more: Value| {
         let mut body = json!({ "ResourceType": "Parameter", "ResourceId": "/x" });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
