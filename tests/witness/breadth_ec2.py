@@ -8,6 +8,7 @@ def talk(tape):
     made = tape.made
     vpc = made("ec2.create_vpc", CidrBlock="10.30.0.0/16")["Vpc"]["VpcId"]
     subnet = made("ec2.create_subnet", VpcId=vpc, CidrBlock="10.30.1.0/24", AvailabilityZone=ZONE)["Subnet"]["SubnetId"]
+    refusals(tape, vpc, subnet)
     acls(tape, vpc, subnet)
     nat(tape, vpc, subnet)
     host(tape, vpc, subnet)
@@ -18,6 +19,29 @@ def talk(tape):
     catalogue(tape)
     made("ec2.delete_subnet", SubnetId=subnet)
     made("ec2.delete_vpc", VpcId=vpc)
+
+
+def refusals(tape, vpc, subnet):
+    """What moto allows."""
+    nowhere, no_group = "vpc-0123456789abcdef0", ["sg-0123456789abcdef0"]
+    nothing = "com.amazonaws.eu-central-1.nothing"
+    for code, name, parameters in (
+        ("InvalidSubnet.Range", "create_subnet", dict(VpcId=vpc, CidrBlock="10.30.3.0/29")),
+        ("InvalidParameterValue", "create_security_group", dict(VpcId=vpc, GroupName="sg-x", Description="x")),
+        ("InvalidVpcID.NotFound", "create_security_group", dict(VpcId=nowhere, GroupName="x", Description="x")),
+        ("InvalidGroup.NotFound", "create_network_interface", dict(SubnetId=subnet, Groups=no_group)),
+        ("InvalidServiceName", "create_vpc_endpoint", dict(VpcId=vpc, ServiceName=nothing)),
+    ):
+        answer = tape.call(f"ec2.{name}", **parameters)
+        assert answer == {"Error": code}, (name, parameters, answer)
+    group = tape.made("ec2.create_security_group", GroupName="used", Description="x", VpcId=vpc)["GroupId"]
+    other = tape.made("ec2.create_security_group", GroupName="user", Description="x", VpcId=vpc)["GroupId"]
+    rule = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}]
+    tape.made("ec2.authorize_security_group_ingress", GroupId=other, IpPermissions=rule)
+    answer = tape.call("ec2.delete_security_group", GroupId=group)
+    assert answer == {"Error": "DependencyViolation"}, answer
+    for one in (other, group):
+        tape.made("ec2.delete_security_group", GroupId=one)
 
 
 def acls(tape, vpc, subnet):
@@ -78,6 +102,9 @@ def host(tape, vpc, subnet):
     host = launched["InstanceId"]
     state = lambda name: lambda answer: answer["Reservations"][0]["Instances"][0]["State"]["Name"] == name
     tape.until("ec2.describe_instances", state("running"), InstanceIds=[host])
+    for name, parameter in (("subnet", dict(SubnetId=subnet)), ("vpc", dict(VpcId=vpc))):
+        refused = tape.call(f"ec2.delete_{name}", **parameter)
+        assert refused == {"Error": "DependencyViolation"}, refused
     eni = made("ec2.describe_instances", InstanceIds=[host])["Reservations"][0]["Instances"][0]["NetworkInterfaces"][0]
     for attribute in ("description", "groupSet", "sourceDestCheck", "attachment"):
         made(

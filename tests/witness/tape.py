@@ -55,10 +55,10 @@ class Tape:
         return answer
 
     def until(self, name, done, patience_s=20, **parameters):
-        """Repeats a read, unrecorded, until `done(answer)`. Gives the last answer either way."""
+        """Repeats a read, unrecorded, until `done(answer)` or an error. Gives the last answer either way."""
         end = time.monotonic() + patience_s
         while True:
             answer = self.call(name, quiet=True, **parameters)
-            if done(answer) or time.monotonic() > end:
+            if set(answer) == {"Error"} or done(answer) or time.monotonic() > end:
                 return answer
             time.sleep(0.05)

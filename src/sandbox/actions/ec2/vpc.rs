@@ -290,7 +290,7 @@ pub fn modify_tenancy(world: &mut World, query: &Query) -> Answer {
             return Err(ApiError::invalid_value(format!("Value ({other}) for parameter instanceTenancy is invalid.")));
         }
     }
-    done()
+    Ok(Body::Xml(Xml::new().text("return", true)))
 }
 
 /// The local routes that every route table of a VPC begins with.
