@@ -26,4 +26,6 @@ mod watch;
 mod wire_fuzz;
 mod wire_truth;
 mod witness;
+mod witness_cli;
+mod witness_moto;
 mod world;

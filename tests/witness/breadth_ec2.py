@@ -25,11 +25,16 @@ def refusals(tape, vpc, subnet):
     """What moto allows."""
     nowhere, no_group = "vpc-0123456789abcdef0", ["sg-0123456789abcdef0"]
     nothing = "com.amazonaws.eu-central-1.nothing"
+    image = tape.made("ssm.get_parameter", Name=IMAGE_PARAMETER)["Parameter"]["Value"]
+    launch = dict(ImageId=image, InstanceType="t4g.nano", MinCount=1, MaxCount=1, SubnetId=subnet)
     for code, name, parameters in (
         ("InvalidSubnet.Range", "create_subnet", dict(VpcId=vpc, CidrBlock="10.30.3.0/29")),
         ("InvalidParameterValue", "create_security_group", dict(VpcId=vpc, GroupName="sg-x", Description="x")),
         ("InvalidVpcID.NotFound", "create_security_group", dict(VpcId=nowhere, GroupName="x", Description="x")),
         ("InvalidGroup.NotFound", "create_network_interface", dict(SubnetId=subnet, Groups=no_group)),
+        ("InvalidAMIID.NotFound", "run_instances", launch | {"ImageId": "ami-0123456789abcdef0"}),
+        ("InvalidKeyPair.NotFound", "run_instances", launch | {"KeyName": "nobody"}),
+        ("InvalidParameterValue", "run_instances", launch | {"MinCount": 2}),
         ("InvalidServiceName", "create_vpc_endpoint", dict(VpcId=vpc, ServiceName=nothing)),
     ):
         answer = tape.call(f"ec2.{name}", **parameters)
