@@ -31,7 +31,7 @@ fn every_answer_is_what_botocores_model_describes_and_every_operation_is_asked()
         }
     }
     assert!(missing.is_empty(), "tests/witness/breadth_*.py must call these, with success: {missing:?}");
-    println!("{answers} answers of {} operations are what the model describes", actions::all().count());
+    assert!(answers >= 800, "{answers} answers were checked");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The article by hand: its whole set-up with the aws CLI alone, against `sandbox serve`.
 
 use std::process::Command;
-use std::time::Duration;
 
 use super::witness::{Served, file, witness};
 
@@ -17,7 +16,6 @@ fn the_articles_set_up_made_with_the_aws_cli_prints_one_address_three_times() {
     let aws = witness("aws");
     let mut path = vec![aws.parent().unwrap().to_owned()];
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    let started = std::time::Instant::now();
     let output = Command::new("bash")
         .arg(file("article.sh"))
         .arg(&key)
@@ -34,7 +32,6 @@ fn the_articles_set_up_made_with_the_aws_cli_prints_one_address_three_times() {
         .unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}\n{stderr}");
-    assert!(started.elapsed() < Duration::from_secs(300), "{:?}", started.elapsed());
 
     let address = stdout.lines().find_map(|line| line.strip_prefix("NAT ")).unwrap_or_else(|| panic!("{stdout}"));
     assert!(address.parse::<std::net::Ipv4Addr>().is_ok(), "{address}");
