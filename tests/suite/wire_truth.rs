@@ -31,7 +31,7 @@ fn every_answer_is_what_botocores_model_describes_and_every_operation_is_asked()
         }
     }
     assert!(missing.is_empty(), "tests/witness/breadth_*.py must call these, with success: {missing:?}");
-    assert!(answers >= 800, "{answers} answers were checked");
+    assert!(answers >= 700, "{answers} answers were checked");
 }
 
 #[test]
