@@ -13,6 +13,10 @@ use natdeck::model::{ApiCall, CallOutcome};
 use natdeck::tui;
 use tracing_subscriber::EnvFilter;
 
+use shells::Shells;
+
+#[path = "main/shells.rs"]
+mod shells;
 #[path = "main/worlds.rs"]
 mod worlds;
 
@@ -63,10 +67,10 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
     if let Some(Command::Sandbox(command)) = &command {
         return worlds::run(&global, command, terminal).await;
     }
-    let target = worlds::target(&global).await?;
+    let (target, shells) = worlds::target(&global).await?;
     let log = CallLog::new();
     let context = Context { state_dir: state_dir(&global)?, global, target, terminal, log };
-    let Some(command) = command else { return console(context).await };
+    let Some(command) = command else { return console(context, shells).await };
     let printer =
         (context.global.verbose > 0).then(|| CallPrinter::start(&context.log, context.global.verbose, terminal));
     let answer = cli::run(&command, &context).await;
@@ -77,7 +81,7 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
 }
 
 /// The console. Nothing is asked of AWS before its first frame.
-async fn console(context: Context) -> eyre::Result<Answer> {
+async fn console(context: Context, shells: Shells) -> eyre::Result<Answer> {
     if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
         bail!("the console needs a terminal; natdeck tree, plan, apply, check and destroy do without");
     }
@@ -97,7 +101,8 @@ async fn console(context: Context) -> eyre::Result<Answer> {
         keymap: tui::Keymap::built_in()?,
         settings: tui::Settings { stack: spec.name.clone(), ..tui::Settings::default() },
     };
-    let workbench = tui::Workbench::new(context.target, context.log, context.state_dir, spec);
+    let door = shells.door(&context.global);
+    let workbench = tui::Workbench::new(context.target, context.log, context.state_dir, spec, door);
     tui::run(Arc::new(workbench), options).await?;
     Ok(Answer::Yes)
 }

@@ -7,6 +7,7 @@ pub mod arguments;
 mod change;
 mod inspect;
 pub mod output;
+mod session;
 mod spec;
 mod terminal;
 mod watch;
@@ -17,6 +18,7 @@ use clap::CommandFactory;
 use color_eyre::eyre;
 
 use arguments::{Arguments, Command, Global};
+pub use session::{SessionError, start_session};
 pub use spec::read as read_spec;
 pub use terminal::{Terminal, error_line};
 

@@ -12,28 +12,32 @@ use natdeck::cli::arguments::{
 use natdeck::cli::{Answer, Terminal};
 use natdeck::sandbox::server::Answered;
 use natdeck::sandbox::server::control::About;
-use natdeck::sandbox::shell::Interrupt;
 use natdeck::sandbox::store::{Owner, StoreError};
 use natdeck::sandbox::{self, Remote, Sandbox, SandboxError, Saving, Server, causes};
 
+use super::shells::{self, Shells};
+
 /// Where commands and the console are pointed.
-pub async fn target(global: &Global) -> eyre::Result<Target> {
+pub async fn target(global: &Global) -> eyre::Result<(Target, Shells)> {
     let target = Target { read_only: global.read_only, ..Target::default() };
     if !global.sandbox {
         refuse_sandbox_flags(global)?;
-        return Ok(Target {
+        let target = Target {
             profile: global.profile.clone(),
             region: global.region.clone(),
             endpoint_url: global.endpoint_url.clone(),
             ..target
-        });
+        };
+        return Ok((target, Shells::Aws));
     }
-    let (region, consistency, client) = match enter(global).await? {
-        Entrance::Own(sandbox) => (sandbox.region(), sandbox.consistency(), sandbox.http_client()),
-        Entrance::Served(remote, about) => (about.region, about.consistency, remote.http_client()),
+    let (region, consistency, client, shells) = match enter(global).await? {
+        Entrance::Own(sandbox) => {
+            (sandbox.region(), sandbox.consistency(), sandbox.http_client(), Shells::Own(sandbox.clone()))
+        }
+        Entrance::Served(remote, about) => (about.region, about.consistency, remote.http_client(), Shells::Served),
     };
     // Twice: what it says is the least.
-    Ok(Target { region: Some(region), lag: Some(consistency * 2), sandbox: Some(client), ..target })
+    Ok((Target { region: Some(region), lag: Some(consistency * 2), sandbox: Some(client), ..target }, shells))
 }
 
 /// The commands on the sandbox itself.
@@ -250,27 +254,10 @@ fn list_causes(arguments: &CausesArguments, terminal: &Terminal) -> eyre::Result
     Ok(Answer::Yes)
 }
 
-/// A shell on a simulated host: at the terminal, or with the script that standard input holds.
+/// A shell on a simulated host.
 async fn shell(global: &Global, instance: &str) -> eyre::Result<Answer> {
-    let sandbox = Sandbox::open(options(global)?)?;
-    let interrupt = Interrupt::default();
-    // Ctrl-c is for the command that runs. At the prompt the line editor sees it as a key.
-    let mut pressed = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-    let raised = interrupt.clone();
-    let listener = tokio::spawn(async move {
-        while pressed.recv().await.is_some() {
-            raised.raise();
-        }
-    });
-    let instance = instance.to_owned();
-    let interactive = std::io::IsTerminal::is_terminal(&std::io::stdin());
-    // Without a home directory nothing is remembered.
-    let history = super::xdg_state_dir().ok().map(|directory| directory.join("shell_history"));
-    let ended = tokio::task::spawn_blocking(move || match interactive {
-        true => sandbox::shell::run(sandbox, &instance, history.as_deref(), interrupt),
-        false => sandbox::shell::run_script(sandbox, &instance, interrupt),
-    })
-    .await?;
-    listener.abort();
-    Ok(Answer::Status(u8::try_from(ended?.status & 0xff).unwrap_or(u8::MAX)))
+    match enter(global).await? {
+        Entrance::Own(sandbox) => shells::shell(sandbox, instance).await,
+        Entrance::Served(..) => bail!("{}", shells::SERVED),
+    }
 }

@@ -256,6 +256,11 @@ impl Sandbox {
         Ok(done)
     }
 
+    /// How much longer than in AWS things take.
+    pub(super) fn time_scale(&self) -> f64 {
+        self.shared.time_scale
+    }
+
     /// The world as of now, for somebody who works in it for a while. Nobody else gets in before it is dropped.
     pub(super) fn hold(&self) -> Held<'_> {
         let now = self.shared.clock.now();

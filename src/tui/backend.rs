@@ -80,6 +80,9 @@ pub trait Backend: Send + Sync + 'static {
         progress: EventSink<CheckProgress>,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// Opens a shell on an instance at the terminal, which is the backend's until this returns. Blocks the thread.
+    fn shell(&self, instance_id: &InstanceId) -> Result<(), Failure>;
+
     /// The calls to AWS with a number above `number`, oldest first. Must return at once; it is asked often.
     fn calls_after(&self, number: u64) -> Vec<ApiCall>;
 }

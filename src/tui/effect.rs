@@ -62,5 +62,9 @@ pub enum Effect {
         text: String,
     },
     Suspend,
+    /// A shell on an instance has the terminal until it ends.
+    Shell {
+        instance_id: InstanceId,
+    },
     Quit,
 }

@@ -48,6 +48,7 @@ pub enum Action {
     UndoLast,
     Terraform,
     Stop,
+    Shell,
     ScrollDown,
     ScrollUp,
     Help,

@@ -81,6 +81,8 @@ pub enum Message {
     Terminate,
     /// The console is back after a suspension.
     Resumed,
+    /// The shell that had the terminal has ended.
+    ShellEnded(Result<(), Failure>),
     Identified(Result<Identity, Failure>),
     Observed {
         generation: Generation,

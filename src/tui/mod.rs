@@ -27,5 +27,5 @@ pub use backend::{Backend, EventSink};
 pub use keymap::Keymap;
 pub use message::{Failure, Prepared, RunEnd};
 pub use model::Settings;
-pub use runtime::{ConsoleError, Options, Workbench, run};
+pub use runtime::{ConsoleError, Options, ShellDoor, Workbench, run};
 pub use theme::Theme;

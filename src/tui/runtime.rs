@@ -18,13 +18,14 @@ use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use super::backend::{Backend, EventSink};
 use super::effect::Effect;
 use super::keymap::Keymap;
-use super::message::Message;
+use super::message::{Failure, Message};
 use super::model::{Model, Settings};
 use super::terminal::Screen;
 use super::theme::Theme;
 use super::update;
+use crate::model::InstanceId;
 
-pub use workbench::Workbench;
+pub use workbench::{ShellDoor, Workbench};
 
 /// While something is in progress, the spinner moves this often.
 const BUSY_TICK: Duration = Duration::from_millis(100);
@@ -91,8 +92,15 @@ pub async fn run<B: Backend>(backend: Arc<B>, options: Options) -> Result<(), Co
                     update::update(&mut model, Message::Resumed)
                 }
             };
-            if carry_out(effects, &mut screen, &mut work)? == Flow::End {
-                return Ok(());
+            match carry_out(effects, &mut screen, &mut work)? {
+                Flow::GoOn => {}
+                Flow::End => return Ok(()),
+                Flow::Shell(instance_id) => {
+                    let ended = lend(&mut screen, &mut inputs, work.backend.clone(), instance_id).await?;
+                    model.size = screen.size();
+                    let effects = update::update(&mut model, Message::ShellEnded(ended));
+                    carry_out(effects, &mut screen, &mut work)?;
+                }
             }
         }
         let calls = work.new_calls();
@@ -102,10 +110,27 @@ pub async fn run<B: Backend>(backend: Arc<B>, options: Options) -> Result<(), Co
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Flow {
     GoOn,
     End,
+    /// A shell is to have the terminal.
+    Shell(InstanceId),
+}
+
+/// Lends the terminal to a shell on an instance, and takes it again. Answers that arrive meanwhile wait.
+async fn lend<B: Backend>(
+    screen: &mut Screen,
+    inputs: &mut Inputs,
+    backend: Arc<B>,
+    instance_id: InstanceId,
+) -> Result<Result<(), Failure>, ConsoleError> {
+    inputs.let_go_of_keys().await;
+    screen.lend();
+    let ended = tokio::task::spawn_blocking(move || backend.shell(&instance_id)).await;
+    screen.retake()?;
+    inputs.take_keys();
+    Ok(ended?)
 }
 
 /// What can wake the loop.
@@ -162,6 +187,17 @@ impl Inputs {
         }
     }
 
+    /// Stops reading the keyboard: it is somebody else's.
+    async fn let_go_of_keys(&mut self) {
+        self.keys.abort();
+        // It ends by being aborted, which is no news.
+        let _ = (&mut self.keys).await;
+    }
+
+    fn take_keys(&mut self) {
+        self.keys = tokio::spawn(read_keys(self.sender.clone()));
+    }
+
     /// What is there already, without waiting.
     fn ready(&mut self) -> Option<Happened> {
         self.answers.try_recv().ok().map(Happened::Message)
@@ -198,16 +234,18 @@ fn translate(event: TerminalEvent) -> Option<Message> {
 }
 
 fn carry_out<B: Backend>(effects: Vec<Effect>, screen: &mut Screen, work: &mut Work<B>) -> io::Result<Flow> {
+    let mut flow = Flow::GoOn;
     for effect in effects {
         match effect {
             Effect::Quit => return Ok(Flow::End),
+            Effect::Shell { instance_id } => flow = Flow::Shell(instance_id),
             Effect::Copy { text } => screen.copy(&text)?,
             // SIGCONT, which ends this, is also a signal to take a new look.
             Effect::Suspend => screen.suspend()?,
             other => work.begin(other),
         }
     }
-    Ok(Flow::GoOn)
+    Ok(flow)
 }
 
 /// Effects under way.
@@ -315,7 +353,7 @@ impl<B: Backend> Work<B> {
                 });
             }
             // Carried out by the loop itself, which has the terminal.
-            Effect::Copy { .. } | Effect::Suspend | Effect::Quit => {}
+            Effect::Copy { .. } | Effect::Suspend | Effect::Shell { .. } | Effect::Quit => {}
         }
     }
 }

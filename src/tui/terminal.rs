@@ -60,6 +60,11 @@ impl Screen {
         self.retake()
     }
 
+    /// Gives the terminal to somebody else until it is retaken.
+    pub fn lend(&mut self) {
+        give_back();
+    }
+
     /// Takes the terminal again and forgets what was on it.
     pub fn retake(&mut self) -> io::Result<()> {
         // Whoever had the terminal meanwhile may have left its modes differently from what is remembered.

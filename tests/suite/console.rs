@@ -26,7 +26,7 @@ fn cells(count: u16) -> NonZero<u16> {
 }
 
 /// A natdeck in a pseudo-terminal, and what its screen shows.
-struct Console {
+pub struct Console {
     child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     master: Box<dyn MasterPty + Send>,
@@ -34,7 +34,7 @@ struct Console {
 }
 
 impl Console {
-    fn start(home: &Home, columns: u16, rows: u16, arguments: &[&str]) -> Self {
+    pub fn start(home: &Home, columns: u16, rows: u16, arguments: &[&str]) -> Self {
         Self::start_program(env!("CARGO_BIN_EXE_natdeck").as_ref(), home, (columns, rows), arguments)
     }
 
@@ -63,21 +63,21 @@ impl Console {
         Self { child, keys, master: pair.master, screen }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.screen.lock().unwrap().screen().contents()
     }
 
-    fn keys(&mut self, keys: &str) {
+    pub fn keys(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
 
     /// Waits until the screen shows `wanted`.
-    fn see(&self, wanted: &str) {
+    pub fn see(&self, wanted: &str) {
         self.see_that(&format!("'{wanted}' is shown"), |text| text.contains(wanted));
     }
 
-    fn see_that(&self, what: &str, holds: impl Fn(&str) -> bool) {
+    pub fn see_that(&self, what: &str, holds: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !holds(&self.text()) {
             assert!(Instant::now() < deadline, "never: {what}. The screen:\n{}", self.text());
@@ -86,7 +86,7 @@ impl Console {
     }
 
     /// Waits for the end of the process and gives its exit code.
-    fn ended(&mut self) -> u32 {
+    pub fn ended(&mut self) -> u32 {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -116,7 +116,7 @@ impl Console {
     }
 
     /// Whether the terminal is as it was: main screen, cursor shown, no mouse, no bracketed paste.
-    fn restored(&self) {
+    pub fn restored(&self) {
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             let parser = self.screen.lock().unwrap();
@@ -434,6 +434,10 @@ impl Backend for Defective {
 
     async fn undo_last(&self, _: Arc<Plan>, _: EventSink<Event<Output>>) -> RunEnd {
         std::future::pending().await
+    }
+
+    fn shell(&self, _: &InstanceId) -> Result<(), Failure> {
+        Ok(())
     }
 
     async fn check(&self, _: Arc<Network>, _: Vec<InstanceId>, _: EventSink<CheckProgress>) -> Result<(), Failure> {

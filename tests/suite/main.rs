@@ -20,6 +20,7 @@ mod main_job;
 mod moto;
 mod policy;
 mod serve;
+mod shell;
 mod support;
 mod terraform;
 mod watch;

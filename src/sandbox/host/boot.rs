@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Machine;
+use super::cloud_init;
 use super::machine::Power;
 use super::nic::Nic;
 use super::outside::{Answer, Line, Outside};
@@ -59,8 +60,6 @@ pub(super) struct Pending {
     wakes_at: Duration,
 }
 
-/// Where cloud-init puts a script from user data.
-const PART: &str = "/var/lib/cloud/instance/scripts/part-001";
 pub(super) const CLOUD_INIT_LOG: &str = "/var/log/cloud-init-output.log";
 
 impl Machine {
@@ -77,35 +76,18 @@ impl Machine {
         self.start_kernel();
         let mut line = Line::new(outside, Vec::new());
         self.start_enabled_units(&mut line);
-        if self.boots > 1 {
+        let first = self.boots == 1;
+        if !first && !cloud_init::runs_again(self) {
             return;
         }
         self.write_log(&format!(
-            "Cloud-init v. 22.2.2 running 'modules:final' at {}. Up 6.21 seconds.\n",
+            "Cloud-init v. {} running 'modules:final' at {}. Up 6.21 seconds.\n",
+            self.cloud_init_version(),
             self.stamp()
         ));
-        let Some(data) = self.launch.user_data.clone().filter(|data| !data.is_empty()) else {
-            self.end_cloud_init(Vec::new());
-            return;
-        };
-        let text = String::from_utf8_lossy(&data).into_owned();
-        if !text.starts_with("#!") {
-            let first = text.lines().next().unwrap_or_default();
-            self.write_log(&format!(
-                "WARNING: user data begins with {first:?}: only scripts that begin with #! are run here\n"
-            ));
-            let message = format!("Unhandled non-multipart (text/x-not-multipart) userdata: '{first}...'");
-            self.end_cloud_init(if text.starts_with("#cloud-config") { Vec::new() } else { vec![message] });
-            return;
-        }
         let now = self.booted_at.as_second();
-        let written = self.files.make_directories("/var/lib/cloud/instance/scripts", now);
-        if written.and_then(|()| self.files.write(PART, &text, now)).is_err()
-            || self.files.set_mode(PART, 0o700).is_err()
-        {
-            self.end_cloud_init(vec![format!("{PART}: No space left on device")]);
-            return;
-        }
+        // A full disk has no room for scripts either; they are then missed where they are written.
+        let _full = self.files.make_directories(cloud_init::SCRIPTS, now);
         self.cloud_init = CloudInit::Running;
         let before = self.clone();
         let pending = Pending { before, events: Vec::new(), tape: Vec::new(), wakes_at: Duration::ZERO };
@@ -200,21 +182,24 @@ impl Machine {
         let mut machine = before.clone();
         let mut line = Line::new(outside, tape);
         let schedule = Schedule { until, events: events.iter().cloned().collect::<VecDeque<_>>() };
-        let text = machine.files.read(PART).map(str::to_owned).unwrap_or_default();
-        let mut interp = Interp::new(&mut machine, &mut line, PART, Duration::ZERO, &Limits::default());
+        let first = machine.boots == 1;
+        let mut interp = Interp::new(&mut machine, &mut line, "cloud-init", Duration::ZERO, &Limits::default());
         interp.follow_schedule(schedule, CLOUD_INIT_LOG);
-        let code = interp.run_script(&text);
+        let done = cloud_init::run(&mut interp, first);
         let wakes_at = interp.wakes_at();
         let left = interp.events_left();
         let (_, _, ended) = interp.finish();
         for (_, event) in left {
             machine.apply(event, outside);
         }
-        if let Some(wakes_at) = wakes_at {
-            machine.pending = Some(Box::new(Pending { before, events, tape: line.taped, wakes_at }));
-        } else {
-            machine.user_data_ended = Some(ended);
-            machine.end_user_data(code);
+        match (done, wakes_at) {
+            (Err(cloud_init::Paused), Some(wakes_at)) => {
+                machine.pending = Some(Box::new(Pending { before, events, tape: line.taped, wakes_at }));
+            }
+            (done, _) => {
+                machine.user_data_ended = Some(ended);
+                machine.end_cloud_init(done.unwrap_or_default(), ended);
+            }
         }
         machine.uptime = until;
         *self = machine;
@@ -233,30 +218,19 @@ impl Machine {
         }
     }
 
-    fn end_user_data(&mut self, code: i32) {
-        if code == 0 {
-            self.end_cloud_init(Vec::new());
-            return;
-        }
-        let stamp = self.stamp();
+    fn end_cloud_init(&mut self, errors: Vec<String>, ended: Duration) {
+        let at = self.booted_at.saturating_add(ended).unwrap_or(self.booted_at);
         self.write_log(&format!(
-            "{stamp} - cc_scripts_user.py[WARNING]: Failed to run module scripts-user (scripts in \
-             /var/lib/cloud/instance/scripts)\n{stamp} - util.py[WARNING]: Running module scripts-user (<module \
-             'cloudinit.config.cc_scripts_user' from \
-             '/usr/lib/python3.9/site-packages/cloudinit/config/cc_scripts_user.py'>) failed\n"
-        ));
-        self.end_cloud_init(vec![format!(
-            "('scripts-user', RuntimeError('Runparts: 1 failures ({}) in 1 attempted commands'))",
-            super::vfs::name(PART)
-        )]);
-    }
-
-    fn end_cloud_init(&mut self, errors: Vec<String>) {
-        let stamp = self.stamp();
-        self.write_log(&format!(
-            "Cloud-init v. 22.2.2 finished at {stamp}. Datasource DataSourceEc2.  Up 8.04 seconds\n"
+            "Cloud-init v. {} finished at {}. Datasource DataSourceEc2.  Up {:.2} seconds\n",
+            self.cloud_init_version(),
+            stamp(at),
+            ended.as_secs_f64() + 8.04
         ));
         self.cloud_init = if errors.is_empty() { CloudInit::Done } else { CloudInit::Failed { errors } };
+    }
+
+    fn cloud_init_version(&self) -> &'static str {
+        if self.launch.flavour == super::Flavour::AmazonLinux2023 { "22.2.2" } else { "19.3-46.amzn2" }
     }
 
     fn write_log(&mut self, text: &str) {
@@ -266,8 +240,7 @@ impl Machine {
 
     /// The boot time as cloud-init writes it.
     fn stamp(&self) -> String {
-        let at: Timestamp = self.booted_at;
-        at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+        stamp(self.booted_at)
     }
 
     fn start_kernel(&mut self) {
@@ -299,4 +272,9 @@ impl Machine {
             self.kernel.ruleset.conntrack = Some(ConntrackUse { count: 0, max });
         }
     }
+}
+
+/// A time as cloud-init writes it.
+fn stamp(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }

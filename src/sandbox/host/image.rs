@@ -50,7 +50,6 @@ const SPECIAL: &[(&str, u32, u32)] = &[
     ("/home/ec2-user", EC2_USER, 0o700),
     ("/home/ssm-user", SSM_USER, 0o700),
     ("/var/log/cloud-init-output.log", 0, 0o640),
-    ("/var/log/messages", 0, 0o600),
 ];
 
 /// The user of the image's SSH key.
@@ -239,7 +238,6 @@ pub(super) fn install(machine: &mut Machine) {
         // The disk is empty and large enough.
         let _made = machine.files.make_directories(path, 0);
     }
-    let short = machine.hostname.split('.').next().unwrap_or("localhost").to_owned();
     let mut files: Vec<(&str, String)> = vec![
         ("/dev/null", String::new()),
         ("/etc/hostname", format!("{}\n", machine.hostname)),
@@ -253,7 +251,6 @@ pub(super) fn install(machine: &mut Machine) {
         ("/var/lib/cloud/instance/instance-id", format!("{}\n", machine.launch.instance_id)),
         ("/var/log/cloud-init.log", String::new()),
         ("/var/log/cloud-init-output.log", String::new()),
-        ("/var/log/messages", format!("kernel: Linux version on {short}\n")),
     ];
     let network = if modern { "systemd-networkd.service" } else { "network.service" };
     let units = STOCK_UNITS.iter().copied().chain([(network, "Network Configuration")]);

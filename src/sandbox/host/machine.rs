@@ -1,6 +1,6 @@
 //! One simulated instance: its disk, its kernel and the doors through which the world uses it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use super::boot::{CloudInit, Event, Pending};
 use super::image;
 use super::nic::{Nic, RouteOrigin};
 use super::outside::{Line, Outside};
-use super::services::Unit;
+use super::services::{JournalLine, Unit};
 use super::shell::{Interp, Limits};
 use super::strain::Strain;
 use super::vfs::Vfs;
@@ -73,6 +73,8 @@ pub struct Machine {
     pub(super) files: Vfs,
     pub(super) packages: BTreeSet<String>,
     pub(super) units: BTreeMap<String, Unit>,
+    #[serde(default)]
+    pub(super) journal: VecDeque<JournalLine>,
     /// Settings that [`Host`] does not hold, dotted names.
     pub(super) settings: BTreeMap<String, String>,
     pub(super) hostname: String,
@@ -115,6 +117,7 @@ impl Machine {
             files: Vfs::default(),
             packages: BTreeSet::new(),
             units: BTreeMap::new(),
+            journal: VecDeque::new(),
             settings: BTreeMap::new(),
             hostname: launch.hostname.clone(),
             power: Power::Off,

@@ -11,6 +11,7 @@
 //! Invariant: no module here names the standard library's file, process or network calls; a test greps for them.
 
 mod boot;
+mod cloud_init;
 mod commands;
 mod image;
 mod machine;
@@ -29,6 +30,7 @@ mod sysctl;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod user_data;
 mod vfs;
 
 pub use boot::CloudInit;

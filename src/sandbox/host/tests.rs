@@ -1,5 +1,7 @@
 //! The machine from outside: the article's commands, boot, replayed user data, the shell against real bash.
 
+mod scripts;
+
 use std::net::IpAddr;
 use std::time::Duration;
 

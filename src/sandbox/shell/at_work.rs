@@ -85,7 +85,8 @@ impl Terminal for AtWork<'_> {
             if self.sandbox.clock().advance(time) {
                 return Ok(());
             }
-            let until = Instant::now() + time.min(Duration::from_secs(365 * 24 * 3600));
+            let scaled = time.min(Duration::from_secs(365 * 24 * 3600)).as_secs_f64() * self.sandbox.time_scale();
+            let until = Instant::now() + Duration::try_from_secs_f64(scaled).unwrap_or(time);
             loop {
                 let left = until.saturating_duration_since(Instant::now());
                 if left.is_zero() {

@@ -29,10 +29,28 @@ pub struct ShellEnd {
 const HISTORY: usize = 1000;
 
 /// The real screen. What cannot be shown is lost: whoever watched is gone.
-struct RealScreen;
+#[derive(Default)]
+struct RealScreen {
+    /// What stands on the line of the cursor: the prompt comes after it, and the line editor draws both.
+    tail: RefCell<String>,
+}
+
+impl RealScreen {
+    fn take_tail(&self) -> String {
+        let tail = self.tail.take();
+        // A long line has wrapped; the editor could not place the cursor on it.
+        if tail.chars().count() > 70 || tail.chars().any(char::is_control) { String::new() } else { tail }
+    }
+}
 
 impl Screen for RealScreen {
     fn print(&self, stream: Stream, text: &str) {
+        let mut tail = self.tail.borrow_mut();
+        match text.rsplit_once('\n') {
+            Some((_, rest)) => rest.clone_into(&mut tail),
+            None => tail.push_str(text),
+        }
+        drop(tail);
         let _lost = match stream {
             Stream::Out => {
                 let mut out = std::io::stdout().lock();
@@ -47,6 +65,7 @@ impl Screen for RealScreen {
 
     fn ask(&self, prompt: &str) -> Result<Option<String>, Interrupted> {
         self.print(Stream::Out, prompt);
+        self.tail.take();
         let mut line = String::new();
         match std::io::stdin().read_line(&mut line) {
             Ok(0) | Err(_) => Ok(None),
@@ -103,12 +122,19 @@ pub fn run(
         // The first time there is none.
         let _new = editor.load_history(file);
     }
+    let screen = RealScreen::default();
     let ended = loop {
-        let text = match read(&mut editor, &shell.borrow().prompt()) {
+        let tail = screen.take_tail();
+        if !tail.is_empty() {
+            screen.print(Stream::Out, "\r");
+            screen.tail.take();
+        }
+        let prompt = format!("{tail}{}", shell.borrow().prompt());
+        let text = match read(&mut editor, &prompt) {
             Typed::Text(text) => text,
             Typed::Abandoned => continue,
             Typed::End => {
-                RealScreen.print(Stream::Out, "exit\n");
+                screen.print(Stream::Out, "exit\n");
                 "exit".to_owned()
             }
             Typed::Unusable(error) => break Err(unusable(error)),
@@ -118,10 +144,10 @@ pub fn run(
         }
         // Lost only when the history is switched off.
         let _kept = editor.add_history_entry(text.trim_end());
-        match shell.borrow_mut().enter(&text, &RealScreen) {
+        match shell.borrow_mut().enter(&text, &screen) {
             Ok(entered) => {
                 if entered.status == 130 {
-                    RealScreen.print(Stream::Out, "\n");
+                    screen.print(Stream::Out, "\n");
                 }
                 if entered.ended {
                     break Ok(ShellEnd { status: entered.status });
@@ -172,6 +198,6 @@ pub fn run_script(sandbox: Sandbox, which: &str, interrupt: Interrupt) -> Result
     let mut shell = HostShell::open(sandbox, which, false, interrupt)?;
     let mut script = Vec::new();
     std::io::stdin().read_to_end(&mut script)?;
-    let entered = shell.enter(&String::from_utf8_lossy(&script), &RealScreen)?;
+    let entered = shell.enter(&String::from_utf8_lossy(&script), &RealScreen::default())?;
     Ok(ShellEnd { status: entered.status })
 }

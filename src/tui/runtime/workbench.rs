@@ -17,6 +17,9 @@ use crate::plan::{self, Output, Outputs, Plan, PlanKind, Spec};
 use crate::reach::{CheckProgress, Flow, Trace, walk};
 use crate::saga::{Event, NodeState, RunMode, Stop};
 
+/// Opens a shell on an instance at the terminal, and returns when it has ended.
+pub type ShellDoor = Arc<dyn Fn(&InstanceId) -> Result<(), Failure> + Send + Sync>;
+
 /// One target, and what the console has begun there.
 pub struct Workbench {
     target: Target,
@@ -30,10 +33,11 @@ pub struct Workbench {
     stop: Mutex<Option<Stop>>,
     /// What the hosts said when they were last asked.
     hosts: Mutex<Hosts>,
+    shell: ShellDoor,
 }
 
 impl Workbench {
-    pub fn new(target: Target, log: CallLog, state_dir: PathBuf, spec: Spec) -> Self {
+    pub fn new(target: Target, log: CallLog, state_dir: PathBuf, spec: Spec, shell: ShellDoor) -> Self {
         Self {
             target,
             log,
@@ -43,6 +47,7 @@ impl Workbench {
             change: AsyncMutex::new(None),
             stop: Mutex::new(None),
             hosts: Mutex::new(Hosts::new()),
+            shell,
         }
     }
 
@@ -297,6 +302,13 @@ impl Backend for Workbench {
             ops::choose(&network, &instance_ids, None).map_err(|error| Failure::new(what, error.to_string()))?;
         ops::check(session, &network, &chosen, &mut |news| progress.send(news)).await;
         Ok(())
+    }
+
+    fn shell(&self, instance_id: &InstanceId) -> Result<(), Failure> {
+        let ended = (self.shell)(instance_id);
+        // Whoever was there may have changed anything.
+        self.forget_hosts();
+        ended
     }
 
     fn calls_after(&self, number: u64) -> Vec<ApiCall> {

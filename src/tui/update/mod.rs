@@ -51,6 +51,7 @@ fn handle(model: &mut Model, message: Message, effects: &mut Vec<Effect>) {
         // The journal lets a run that is cut here go on later.
         Message::Terminate => effects.push(Effect::Quit),
         Message::Resumed => answers::refresh(model, false, effects),
+        Message::ShellEnded(result) => tree::shell_ended(model, result, effects),
         Message::Identified(result) => answers::identified(model, result),
         Message::Observed { generation, result } => answers::observed(model, generation, result, effects),
         Message::Walked { generation, instance_id, result } => {
@@ -166,6 +167,7 @@ fn act(model: &mut Model, binding: &Binding, effects: &mut Vec<Effect>) {
         Action::UndoLast => steps::undo_last(model),
         Action::Terraform => steps::toggle_script(model),
         Action::Stop => steps::stop(model, effects),
+        Action::Shell => tree::shell(model, effects),
         Action::ScrollDown => panes::scroll_text(model, 1),
         Action::ScrollUp => panes::scroll_text(model, -1),
         Action::Help => model.overlay = Overlay::Help { scroll: 0 },

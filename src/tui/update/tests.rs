@@ -426,3 +426,17 @@ fn a_change_outdates_verdicts_and_what_cannot_be_tested_is_not_counted_as_failed
     assert_eq!(model.checks.current().count(), 0, "they tell how things were");
     assert_eq!(model.checks.rows.len(), 2);
 }
+
+#[test]
+fn a_shell_is_opened_on_the_selected_instance_and_its_end_looks_again() {
+    let mut model = wide();
+    assert!(press(&mut model, "s").is_empty(), "no instance is selected");
+    assert!(model.toasts.iter().any(|toast| toast.text.starts_with("No instance here.")));
+    select(&mut model, NAT);
+    let effects = press(&mut model, "s");
+    assert!(matches!(&effects[..], [Effect::Shell { instance_id }, ..] if instance_id.as_str() == NAT));
+    let failure = Failure::new("open a shell", "the aws CLI is not installed").with_next_move("install it");
+    let effects = update(&mut model, Message::ShellEnded(Err(failure)));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Observe { .. })));
+    assert!(model.toasts.iter().any(|toast| toast.text.ends_with("not installed - install it")));
+}

@@ -3,6 +3,7 @@
 use crate::model::InstanceId;
 use crate::tui::arn;
 use crate::tui::effect::{Effect, WalkDepth};
+use crate::tui::message::Failure;
 use crate::tui::model::{DetailMode, Focus, Model, Pane, Sight};
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, What};
@@ -123,4 +124,22 @@ fn copy(model: &mut Model, text: Option<String>, effects: &mut Vec<Effect>) {
         }
         None => model.toast(Tone::Warn, "There is nothing to copy here: select a resource."),
     }
+}
+
+/// A shell on the selected instance.
+pub(super) fn shell(model: &mut Model, effects: &mut Vec<Effect>) {
+    let Some(instance_id) = model.selected_instance() else {
+        model.toast(Tone::Warn, "No instance here. Select one to open a shell on it.");
+        return;
+    };
+    effects.push(Effect::Shell { instance_id });
+}
+
+/// The shell has ended, and may have changed what is on the screen.
+pub(super) fn shell_ended(model: &mut Model, result: Result<(), Failure>, effects: &mut Vec<Effect>) {
+    if let Err(failure) = result {
+        let next = failure.next_move.as_ref().map(|next| format!(" - {next}")).unwrap_or_default();
+        model.toast(Tone::Bad, format!("{failure}{next}"));
+    }
+    answers::refresh(model, false, effects);
 }

@@ -34,14 +34,14 @@ pub(super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
         .iter()
         .map(|pattern| match () {
             () if fixed => regex::escape(pattern),
-            () if extended => {
-                // \K has no counterpart: what is before it is matched and left out by -o.
-                keep = pattern.split_once("\\K").map_or(keep, |_| 1);
-                match pattern.split_once("\\K") {
-                    Some((before, rest)) => format!("(?:{before})({rest})"),
-                    None => pattern.clone(),
+            () if perl => match without_looking_around(pattern) {
+                Some(plain) => {
+                    keep = 1;
+                    plain
                 }
-            }
+                None => pattern.clone(),
+            },
+            () if extended => pattern.clone(),
             () => basic_to_extended(pattern),
         })
         .map(|pattern| match (whole, word) {
@@ -132,4 +132,52 @@ pub(super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
         }
     }
     Ok(if status == 2 { 2 } else { i32::from(!matched) })
+}
+
+/// `before\Kkept`, `(?<=before)kept` and `kept(?=after)` have no counterpart here: what is around is matched too, and
+/// what is kept is the first group. `None`: the expression has none of them in these places.
+fn without_looking_around(pattern: &str) -> Option<String> {
+    let (before, rest) = match pattern.split_once("\\K") {
+        Some((before, rest)) => (before.to_owned(), rest),
+        None => match pattern.strip_prefix("(?<=") {
+            Some(inside) => {
+                let (before, rest) = split_group(inside)?;
+                (before.to_owned(), rest)
+            }
+            None => (String::new(), pattern),
+        },
+    };
+    let (kept, after) = match rest.rfind("(?=") {
+        Some(at) => {
+            let (after, end) = split_group(rest.get(at + 3..)?)?;
+            if !end.is_empty() {
+                return None;
+            }
+            (rest.get(..at)?, after)
+        }
+        None => (rest, ""),
+    };
+    let changed = !before.is_empty() || !after.is_empty();
+    // Groups inside become silent, so that the first one is what is kept.
+    let silent =
+        |text: &str| text.replace("\\(", "\u{1}").replace("(?:", "(").replace('(', "(?:").replace('\u{1}', "\\(");
+    changed.then(|| format!("(?:{})({})(?:{})", silent(&before), silent(kept), silent(after)))
+}
+
+/// What is in a group whose opening bracket is gone, and what comes after it.
+fn split_group(text: &str) -> Option<(&str, &str)> {
+    let (mut depth, mut escaped) = (1, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((text.get(..at)?, text.get(at + 1..)?));
+        }
+    }
+    None
 }

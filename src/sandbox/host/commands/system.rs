@@ -60,7 +60,7 @@ pub(super) fn run(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run 
             }
             it.dispatch(&words)
         }
-        "bash" | "sh" => shell(it, rest),
+        "bash" | "sh" => shell(it, name, rest),
         "sudo" | "su" | "env" | "nohup" | "setsid" | "timeout" => wrapper(it, name, rest),
         "date" => date(it, rest),
         "hostname" => {
@@ -144,12 +144,16 @@ pub(super) fn run(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run 
             it.out(&log).map(|()| 0)
         }
         "logger" => {
-            let text = Arguments::parse(words, &["-t", "-p", "--tag", "--priority"]);
-            let tag = text.value(&["-t", "--tag"]).unwrap_or("root").to_owned();
-            let line = format!("{tag}: {}\n", text.rest.join(" "));
-            let now = it.seconds();
-            // Lost only on a full disk.
-            let _lost = it.machine.append_file("/var/log/messages", &line, now);
+            let given = Arguments::parse(words, &["-t", "-p", "--tag", "--priority"]);
+            let tag = given.value(&["-t", "--tag"]).unwrap_or_else(|| user_name(it.shell.uid)).to_owned();
+            let text = if given.rest.is_empty() { it.read_all()? } else { given.rest.join(" ") };
+            let now = it.now();
+            for line in text.lines() {
+                it.machine.journal(now, "", &tag, line);
+            }
+            if given.has(&["-s", "--stderr"]) {
+                it.err(&format!("{tag}: {text}\n"))?;
+            }
             Ok(0)
         }
         "modprobe" => {
@@ -239,7 +243,7 @@ fn date(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
     it.out(&format!("{text}\n")).map(|()| 0)
 }
 
-fn shell(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
+fn shell(it: &mut Interp<'_, '_>, called: &str, words: &[String]) -> Run {
     let mut flags = String::new();
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
@@ -253,7 +257,7 @@ fn shell(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
         };
         if letters.ends_with('c') && !letters.starts_with('-') {
             let Some(text) = rest.next().cloned() else { return it.fail(2, "bash: -c: option requires an argument") };
-            let name = rest.next().cloned().unwrap_or_else(|| "bash".to_owned());
+            let name = rest.next().cloned().unwrap_or_else(|| called.to_owned());
             let arguments: Vec<String> = rest.cloned().collect();
             let flags = format!("-{}{}", flags.trim_start_matches('-'), letters.trim_end_matches('c'));
             return it.script(&name, &text, &arguments, &flags);
@@ -273,7 +277,7 @@ fn shell(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
         return Ok(0);
     }
     let text = it.read_all()?;
-    it.script("bash", &text, &[], &flags)
+    it.script(called, &text, &[], &flags)
 }
 
 /// Commands in front of commands.

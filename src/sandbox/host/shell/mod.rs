@@ -403,7 +403,8 @@ impl<'a, 'o> Interp<'a, 'o> {
         Ok(code)
     }
 
-    fn killed(&mut self, reason: &'static str) -> i32 {
+    /// Says that a bound was passed, and gives the status that follows from it.
+    pub(super) fn killed(&mut self, reason: &'static str) -> i32 {
         self.printed = 0;
         self.limits.output = usize::MAX;
         let text = format!("{}: killed: {reason}\n", self.shell.name);
@@ -511,6 +512,22 @@ impl<'a, 'o> Interp<'a, 'o> {
         }
         self.clock = wake;
         Ok(())
+    }
+
+    /// Waits at the terminal until user data has ended, as far as it does. `false`: there is nobody who waits.
+    pub(super) fn wait_for_user_data(&mut self) -> Run<bool> {
+        if self.terminal.is_none() {
+            return Ok(false);
+        }
+        // What was done before on the same line would be missed by the user data that goes on meanwhile; nobody waits
+        // in the middle of a line that matters.
+        self.machine.held = false;
+        let mut waited = Ok(());
+        while self.machine.is_busy() && waited.is_ok() {
+            waited = self.pass(Duration::from_secs(1));
+        }
+        self.machine.held = true;
+        waited.map(|()| true)
     }
 
     /// Runs `body`, which is killed with status 124 when it takes longer than `limit`, as `timeout` does.
@@ -641,6 +658,20 @@ impl<'a, 'o> Interp<'a, 'o> {
             self.shell.fds.insert(1, before);
         }
         (ended, self.buffers.pop().unwrap_or_default())
+    }
+
+    /// Runs `body` with standard output and error captured together.
+    pub(super) fn capture_all<T>(&mut self, body: impl FnOnce(&mut Self) -> Run<T>) -> (Run<T>, String) {
+        self.capture(|it| {
+            let out = it.shell.fds.get(&1).cloned().unwrap_or(Fd::Null);
+            let before = it.shell.fds.insert(2, out);
+            let ended = body(it);
+            match before {
+                Some(before) => it.shell.fds.insert(2, before),
+                None => it.shell.fds.remove(&2),
+            };
+            ended
+        })
     }
 
     /// Runs `body` with `text` as standard input.
