@@ -106,11 +106,11 @@ pub(super) fn edited_but_not_applied<'a>(
     }
     tables.values().filter(|table| &table.vpc_id == vpc_id && !table.is_main()).find(|table| {
         table.default_route().is_some_and(|route| {
-            route.state == RouteState::Active
-                && matches!(
-                    route.target,
-                    RouteTarget::NetworkInterface { .. } | RouteTarget::Instance(_) | RouteTarget::NatGateway(_)
-                )
+            // A NAT that is stopped makes it a blackhole, and it is the table that was meant all the same.
+            matches!(
+                route.target,
+                RouteTarget::NetworkInterface { .. } | RouteTarget::Instance(_) | RouteTarget::NatGateway(_)
+            )
         })
     })
 }

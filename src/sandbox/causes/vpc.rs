@@ -225,12 +225,10 @@ fn eni_not_attached(desk: &mut Desk<'_>, scene: &Scene) -> Result<String, BreakE
             desk.ec2("DetachNetworkInterface", &[("AttachmentId", attachment.as_str()), ("Force", "true")])?;
             Ok(format!("{inner} is detached from {}", scene.nat.instance))
         }
-        // The primary interface cannot be detached: then the route leads to another that nobody holds.
-        None => {
-            let spare = spare_interface(desk, &scene.client_subnet)?;
-            lead_to(desk, scene.client_table.as_str(), "NetworkInterfaceId", &spare)?;
-            Ok(format!("the default route of {} leads to {spare}, which no instance holds", scene.client_table))
-        }
+        None => Err(BreakError::NotHere {
+            cause: Cause::EniNotAttached,
+            reason: "the NAT has one interface, and the primary one cannot be detached",
+        }),
     }
 }
 

@@ -334,7 +334,14 @@ fn per_interface<'n>(name: &'n str, key: &str) -> Option<&'n str> {
 }
 
 fn fits(pattern: &str, name: &str) -> bool {
-    glob_matches(pattern, name)
+    match pattern.split_once('*') {
+        None if !pattern.contains(['?', '[']) => pattern == name,
+        // Nearly all patterns are one star between two texts, and this is asked very often.
+        Some((before, after)) if !pattern.contains(['?', '[']) && !after.contains('*') => {
+            name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+        }
+        _ => glob_matches(pattern, name),
+    }
 }
 
 /// `net/ipv4/ip_forward` and `net.ipv4.ip_forward` are the same.

@@ -3,6 +3,7 @@
 mod convert;
 mod iptables;
 mod nft;
+mod nft_json;
 mod nft_rule;
 mod save;
 mod spec;

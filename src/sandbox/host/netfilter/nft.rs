@@ -27,7 +27,12 @@ pub(in super::super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
     }
     let line = rest.join(" ");
     if json && line.starts_with("list") {
-        return it.fail(1, "Error: JSON output is not supported by the simulated host");
+        if line != "list ruleset" {
+            return it.fail(1, "Error: the simulated host gives JSON of the whole ruleset only: nft -j list ruleset");
+        }
+        let tables = it.machine.kernel.ruleset.tables.iter().filter(|table| table.backend != Backend::IptablesLegacy);
+        let document = super::nft_json::ruleset(tables);
+        return it.out(&format!("{document}\n")).map(|()| 0);
     }
     script(it, &line)
 }
