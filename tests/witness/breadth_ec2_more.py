@@ -19,10 +19,10 @@ def talk(tape):
     interfaces(tape, subnet)
     private_nat(tape, subnet)
     host(tape, subnet)
+    spot(tape, subnet)
     volumes(tape)
     made("ec2.delete_subnet", SubnetId=subnet)
     made("ec2.delete_vpc", VpcId=vpc)
-    made("ec2.describe_spot_instance_requests")
     made("ec2.get_ebs_encryption_by_default")
     made("ec2.get_ebs_default_kms_key_id")
     call("ec2.create_default_vpc")
@@ -156,6 +156,26 @@ def host(tape, subnet):
     made("ec2.terminate_instances", InstanceIds=[host])
     tape.until("ec2.describe_instances", state("terminated"), InstanceIds=[host])
     made("ec2.delete_placement_group", GroupName="more")
+
+
+def spot(tape, subnet):
+    made = tape.made
+    image = made("ssm.get_parameter", Name=IMAGE_PARAMETER)["Parameter"]["Value"]
+    bought = made(
+        "ec2.run_instances",
+        ImageId=image,
+        InstanceType="t4g.nano",
+        MinCount=1,
+        MaxCount=1,
+        SubnetId=subnet,
+        InstanceMarketOptions={"MarketType": "spot"},
+    )["Instances"][0]
+    request, host = bought["SpotInstanceRequestId"], bought["InstanceId"]
+    made("ec2.describe_spot_instance_requests", SpotInstanceRequestIds=[request])
+    made("ec2.cancel_spot_instance_requests", SpotInstanceRequestIds=[request])
+    made("ec2.terminate_instances", InstanceIds=[host])
+    gone = lambda answer: answer["Reservations"][0]["Instances"][0]["State"]["Name"] == "terminated"
+    tape.until("ec2.describe_instances", gone, InstanceIds=[host])
 
 
 def volumes(tape):
