@@ -5,6 +5,7 @@ mod compute;
 mod convert;
 mod filtering;
 mod iam;
+mod options;
 mod routing;
 
 use std::collections::BTreeSet;
@@ -58,7 +59,7 @@ pub async fn observe(session: &Session, scope: &Scope, earlier: Option<&Network>
     let (
         (vpcs, subnets, route_tables, internet_gateways, egress_only_gateways, nat_gateways, network_interfaces),
         (instances, statuses, security_groups, network_acls, addresses, vpc_endpoints),
-        (managed_instances, profile_names),
+        (managed_instances, profile_names, block_public_access, unlimited),
     ) = join!(
         async {
             join!(
@@ -81,7 +82,14 @@ pub async fn observe(session: &Session, scope: &Scope, earlier: Option<&Network>
                 vpc_endpoints(session, scope),
             )
         },
-        async { join!(managed_instances(session), iam::list(session)) },
+        async {
+            join!(
+                managed_instances(session),
+                iam::list(session),
+                Box::pin(options::block_public_access(session)),
+                Box::pin(options::unlimited(session)),
+            )
+        },
     );
     let at = Timestamp::now();
     let earlier = earlier.cloned().unwrap_or_default();
@@ -101,6 +109,11 @@ pub async fn observe(session: &Session, scope: &Scope, earlier: Option<&Network>
     network.addresses = part(at, addresses, &mut gaps, earlier.addresses);
     network.vpc_endpoints = part(at, vpc_endpoints, &mut gaps, earlier.vpc_endpoints);
     network.managed_instances = part(at, managed_instances, &mut gaps, earlier.managed_instances);
+    network.block_public_access = part(at, block_public_access, &mut gaps, earlier.block_public_access);
+    match unlimited {
+        Ok(unlimited) => options::add_credits(&mut network, &unlimited),
+        Err(unknown) => gaps.push(unknown),
+    }
     match statuses {
         Ok(statuses) => add_statuses(&mut network, statuses),
         Err(unknown) => gaps.push(unknown),

@@ -1,6 +1,7 @@
 //! What was seen, when, and what could not be seen.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,8 +45,11 @@ impl<T> Fact<T> {
 /// When the call failed, `shown` still holds what an earlier observation saw (with its age), so that a screen does
 /// not go blank, and `known` refuses, so that no decision rests on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
 pub struct Part<V> {
-    items: BTreeMap<String, V>,
+    /// Shared between copies of a snapshot until one of them is edited: a diagnosis edits a part or two of its copy.
+    #[serde(with = "shared")]
+    items: Arc<BTreeMap<String, V>>,
     unknown: Option<Unknown>,
     observed_at: Option<Timestamp>,
 }
@@ -53,12 +57,12 @@ pub struct Part<V> {
 impl<V> Part<V> {
     /// What a complete answer held. Keys are AWS's identifiers.
     pub fn observed(at: Timestamp, items: impl IntoIterator<Item = (String, V)>) -> Self {
-        Self { items: items.into_iter().collect(), unknown: None, observed_at: Some(at) }
+        Self { items: Arc::new(items.into_iter().collect()), unknown: None, observed_at: Some(at) }
     }
 
     /// Nothing is known, and why.
     pub fn unknown(unknown: Unknown) -> Self {
-        Self { items: BTreeMap::new(), unknown: Some(unknown), observed_at: None }
+        Self { items: Arc::default(), unknown: Some(unknown), observed_at: None }
     }
 
     /// This part failed: keep showing what `earlier` saw.
@@ -99,16 +103,38 @@ impl<V> Part<V> {
         self.observed_at
     }
 
-    /// For a world that edits its own state: the sandbox and tests.
-    pub fn items_mut(&mut self) -> &mut BTreeMap<String, V> {
-        &mut self.items
+    /// For a world that edits its own state: the sandbox, tests, and a diagnosis that walks on past what it found.
+    pub fn items_mut(&mut self) -> &mut BTreeMap<String, V>
+    where
+        V: Clone,
+    {
+        Arc::make_mut(&mut self.items)
     }
 }
 
 impl<V> Default for Part<V> {
     /// Known to be empty. For building worlds; an observation never starts from this.
     fn default() -> Self {
-        Self { items: BTreeMap::new(), unknown: None, observed_at: None }
+        Self { items: Arc::default(), unknown: None, observed_at: None }
+    }
+}
+
+/// The items as if they were not shared.
+mod shared {
+    use super::{Arc, BTreeMap, Deserialize, Serialize};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<V: Serialize, S: Serializer>(
+        items: &Arc<BTreeMap<String, V>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        items.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<BTreeMap<String, V>>, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Arc::new)
     }
 }
 

@@ -59,7 +59,18 @@ pub struct Instance {
     pub system_status: Option<StatusCheck>,
     /// The instance's side of the status checks.
     pub instance_status: Option<StatusCheck>,
+    /// `standard` or `unlimited`, of a burstable instance. `None`: another type, or not known.
+    #[serde(default)]
+    pub cpu_credits: Option<String>,
     /// Why it is in this state, when AWS says so.
     pub state_reason: Option<String>,
     pub tags: Tags,
+}
+
+impl Instance {
+    /// Whether the type earns CPU credits: families that begin with `t`.
+    pub fn is_burstable(&self) -> bool {
+        let family = self.instance_type.split('.').next().unwrap_or_default();
+        matches!(family, "t1" | "t2" | "t3" | "t3a" | "t4g")
+    }
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod api_call;
+mod block_public_access;
 pub mod diff;
 mod endpoint;
 mod fact;
@@ -29,6 +30,7 @@ mod vpc;
 
 pub use address::Address;
 pub use api_call::{ApiCall, CallOutcome};
+pub use block_public_access::{BlockPublicAccess, BlockPublicAccessExclusion, ExclusionMode, InternetGatewayBlockMode};
 pub use endpoint::{EndpointKind, EndpointState, VpcEndpoint};
 pub use fact::{Fact, Part, Unknown};
 pub use gateway::{

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, EgressOnlyInternetGateway, Instance, InstanceId, InstanceProfile, InternetGateway, ManagedInstance,
-    NatGateway, NetworkAcl, NetworkInterface, Part, PrefixList, RouteTable, SecurityGroup, Subnet, SubnetId, Tags,
-    Unknown, Vpc, VpcEndpoint, VpcId,
+    Address, BlockPublicAccess, EgressOnlyInternetGateway, Instance, InstanceId, InstanceProfile, InternetGateway,
+    ManagedInstance, NatGateway, NetworkAcl, NetworkInterface, Part, PrefixList, RouteTable, SecurityGroup, Subnet,
+    SubnetId, Tags, Unknown, Vpc, VpcEndpoint, VpcId,
 };
 
 /// A snapshot of one region, or of one VPC in it.
@@ -35,6 +35,9 @@ pub struct Network {
     pub instance_profiles: Part<InstanceProfile>,
     /// SSM's list, by instance. An instance that is not in it is not registered.
     pub managed_instances: Part<ManagedInstance>,
+    /// By region: at most this one. Empty: AWS was asked and the account has no such setting, so that nothing is blocked.
+    #[serde(default)]
+    pub block_public_access: Part<BlockPublicAccess>,
     /// Gaps that are not a whole part: status checks, VPC attributes, roles, entries of a prefix list.
     pub unknown: Vec<Unknown>,
 }
@@ -58,6 +61,7 @@ impl Network {
             self.prefix_lists.gap(),
             self.instance_profiles.gap(),
             self.managed_instances.gap(),
+            self.block_public_access.gap(),
         ];
         parts.into_iter().flatten().chain(&self.unknown).collect()
     }

@@ -167,7 +167,7 @@ causes! {
         "ACLs are stateless: the reply needs an entry for ephemeral ports into the private subnet, and has none.";
     SgReferencesNotPreserved: SgReferencesNotPreserved, Breaks, Vpc, Natdeck,
         "A transit gateway or peering forgets the sender's security group, so a rule that names that group never matches.";
-    PcxRequiresAddress: PcxRequiresAddressInVpcCidr, Breaks, Vpc, Person,
+    PcxRequiresAddress: PcxRequiresAddressInVpcCidr, Breaks, Vpc, Natdeck,
         "A peering connection carries only packets to addresses of the peer VPC. A way out cannot be shared through it.";
     NatInstanceStopped: NatInstanceStopped, Breaks, Vpc, Natdeck,
         "The NAT instance does not run, and what its route takes is dropped.";
@@ -222,17 +222,17 @@ causes! {
     NoSuchAddress: NoSuchAddress, Breaks, Client, Person,
         "Nothing on the path has the destination's address.";
 
-    TestNoInstanceProfile: TestNoInstanceProfile, Breaks, Test, Person,
+    TestNoInstanceProfile: TestNoInstanceProfile, Warns, Test, Person,
         "SSM's agent needs an instance profile whose role holds AmazonSSMManagedInstanceCore.";
-    TestNoSsmPath: TestNoSsmPath, Breaks, Test, Person,
+    TestNoSsmPath: TestNoSsmPath, Warns, Test, Person,
         "SSM's agent has no endpoints in the VPC and no way out: it rode on the egress that is broken.";
-    TestEndpointBlocked: TestEndpointBlocked, Breaks, Test, Person,
+    TestEndpointBlocked: TestEndpointBlocked, Warns, Test, Person,
         "The endpoint of SSM cannot be used: its group, its subnet or its private DNS is in the way.";
-    TestAgentOffline: TestAgentOffline, Breaks, Test, Person,
+    TestAgentOffline: TestAgentOffline, Warns, Test, Person,
         "SSM's agent does not answer.";
-    TestDeliveryTimedOut: TestDeliveryTimedOut, Breaks, Test, Person,
+    TestDeliveryTimedOut: TestDeliveryTimedOut, Warns, Test, Person,
         "The command never reached the agent.";
-    TestAccessDenied: TestAccessDenied, Breaks, Test, Person,
+    TestAccessDenied: TestAccessDenied, Warns, Test, Person,
         "The caller may not send commands.";
     TestTargetDown: TestTargetDown, Warns, Test, Person,
         "The address service itself is down: a second service answered.";

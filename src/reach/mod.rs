@@ -5,6 +5,7 @@
 //! [`Disposition::InsufficientInformation`], never in delivered. [`diagnose`] walks on past what stops the packet and
 //! names every [`Cause`] on the way.
 
+mod candidate;
 mod cause;
 mod code;
 mod diagnose;
@@ -15,6 +16,7 @@ mod finding;
 mod flow;
 pub mod history;
 mod host;
+mod mend;
 mod observations;
 mod routing;
 #[cfg(test)]

@@ -167,6 +167,7 @@ fn instance(id: &str, named: &str, subnet_id: &str, ip: [u8; 4], group: &str, en
         launch_time: Some(at(-7_200)),
         system_status: Some(StatusCheck::Ok),
         instance_status: Some(StatusCheck::Ok),
+        cpu_credits: None,
         state_reason: None,
         tags: name(named),
     };
@@ -337,6 +338,7 @@ pub fn network(stage: Stage) -> Network {
         prefix_lists: part([]),
         instance_profiles: part([(profile_arn, profile)]),
         managed_instances: part(agents),
+        block_public_access: part([]),
         unknown: Vec::new(),
     }
 }

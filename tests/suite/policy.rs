@@ -116,7 +116,8 @@ fn somebody_else(sandbox: &Sandbox) -> aws_sdk_ec2::Client {
     aws_sdk_ec2::Client::from_conf(config)
 }
 
-/// What others did before: the private subnet's default route leads to a NAT gateway, and a group lets a prefix list in.
+/// What others did before: the private subnet's default route leads to a NAT gateway, and a group lets a prefix list
+/// in, and VPC Block Public Access is on with an exclusion.
 async fn live_before(sandbox: &Sandbox) {
     let ec2 = somebody_else(sandbox);
     let (subnet, table, group) = sandbox
@@ -137,6 +138,14 @@ async fn live_before(sandbox: &Sandbox) {
     let lists = ec2.describe_managed_prefix_lists().send().await.unwrap().prefix_lists.unwrap();
     let list = PrefixListId::builder().prefix_list_id(lists[0].prefix_list_id().unwrap()).build();
     let rule = IpPermission::builder().ip_protocol("-1").prefix_list_ids(list).build();
+    // A region that blocks internet gateways, and this VPC exempt from it.
+    let subnets = ec2.describe_subnets().subnet_ids(subnet.as_str()).send().await.unwrap().subnets.unwrap();
+    let exclusion = ec2.create_vpc_block_public_access_exclusion().vpc_id(subnets[0].vpc_id().unwrap());
+    let mode = aws_sdk_ec2::types::InternetGatewayExclusionMode::AllowBidirectional;
+    exclusion.internet_gateway_exclusion_mode(mode).send().await.unwrap();
+    let mode = aws_sdk_ec2::types::InternetGatewayBlockMode::BlockIngress;
+    let request = ec2.modify_vpc_block_public_access_options().internet_gateway_block_mode(mode);
+    request.send().await.unwrap();
     let request = ec2.authorize_security_group_ingress().group_id(group.as_str()).ip_permissions(rule);
     request.send().await.unwrap();
 }

@@ -39,6 +39,7 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<(String, Instance), Mi
         launch_time: instance.launch_time.and_then(timestamp),
         system_status: None,
         instance_status: None,
+        cpu_credits: None,
         state_reason: instance.state_reason.and_then(|reason| reason.message.or(reason.code)),
         tags: tags(instance.tags),
     };

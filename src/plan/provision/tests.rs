@@ -20,7 +20,7 @@ fn empty() -> Network {
     Network { region: "eu-central-1".to_owned(), ..Network::default() }
 }
 
-fn insert<V>(part: &mut Part<V>, id: &str, value: V) {
+fn insert<V: Clone>(part: &mut Part<V>, id: &str, value: V) {
     part.items_mut().insert(id.to_owned(), value);
 }
 
@@ -96,6 +96,7 @@ fn add_instance(network: &mut Network, id: &str, subnet: &str, group: &str, tags
         launch_time: None,
         system_status: None,
         instance_status: None,
+        cpu_credits: None,
         state_reason: None,
         tags,
     };

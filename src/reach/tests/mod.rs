@@ -1,6 +1,7 @@
 //! The walk through built worlds: each cause of `causes.md` that it can decide, one test.
 
 mod causes;
+mod diagnose;
 mod history;
 mod host;
 mod paths;

@@ -243,6 +243,7 @@ impl Lab {
             launch_time: None,
             system_status: Some(StatusCheck::Ok),
             instance_status: Some(StatusCheck::Ok),
+            cpu_credits: None,
             state_reason: None,
             tags: Tags::from_iter([("Name", name.trim_start_matches("i-"))]),
         };

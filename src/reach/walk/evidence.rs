@@ -7,11 +7,15 @@ use crate::model::{
 use crate::reach::Evidence;
 use crate::reach::host::Line;
 
-pub(super) fn lines(lines: Vec<Line>) -> Vec<Evidence> {
+pub(in crate::reach) fn lines(lines: Vec<Line>) -> Vec<Evidence> {
     lines.into_iter().map(|line| Evidence { source: line.source, text: line.text, observed_at: None }).collect()
 }
 
-pub(super) fn interface(network: &Network, interface: &NetworkInterface, text: impl Into<String>) -> Evidence {
+pub(in crate::reach) fn interface(
+    network: &Network,
+    interface: &NetworkInterface,
+    text: impl Into<String>,
+) -> Evidence {
     Evidence {
         source: format!("DescribeNetworkInterfaces {}", interface.network_interface_id),
         text: text.into(),
@@ -19,7 +23,7 @@ pub(super) fn interface(network: &Network, interface: &NetworkInterface, text: i
     }
 }
 
-pub(super) fn instance(network: &Network, id: &str, text: impl Into<String>) -> Evidence {
+pub(in crate::reach) fn instance(network: &Network, id: &str, text: impl Into<String>) -> Evidence {
     Evidence {
         source: format!("DescribeInstances {id}"),
         text: text.into(),
@@ -27,7 +31,7 @@ pub(super) fn instance(network: &Network, id: &str, text: impl Into<String>) -> 
     }
 }
 
-pub(super) fn table(network: &Network, table: &RouteTable, text: impl Into<String>) -> Evidence {
+pub(in crate::reach) fn table(network: &Network, table: &RouteTable, text: impl Into<String>) -> Evidence {
     Evidence {
         source: format!("DescribeRouteTables {}", table.route_table_id),
         text: text.into(),
@@ -35,17 +39,17 @@ pub(super) fn table(network: &Network, table: &RouteTable, text: impl Into<Strin
     }
 }
 
-pub(super) fn route(network: &Network, of: &RouteTable, route: &Route) -> Evidence {
+pub(in crate::reach) fn route(network: &Network, of: &RouteTable, route: &Route) -> Evidence {
     table(network, of, shown_route(route))
 }
 
 /// All routes of a table, for a packet that none of them takes.
-pub(super) fn routes(network: &Network, of: &RouteTable) -> Evidence {
+pub(in crate::reach) fn routes(network: &Network, of: &RouteTable) -> Evidence {
     let all: Vec<String> = of.routes.iter().map(|route| format!("{} -> {}", route.destination, route.target)).collect();
     table(network, of, format!("Routes[] = [{}]", all.join(", ")))
 }
 
-pub(super) fn associations(network: &Network, of: &RouteTable) -> Evidence {
+pub(in crate::reach) fn associations(network: &Network, of: &RouteTable) -> Evidence {
     let all: Vec<String> = of
         .associations
         .iter()
@@ -88,12 +92,12 @@ fn shown_route(route: &Route) -> String {
     )
 }
 
-pub(super) fn group_rule(network: &Network, group: &SecurityGroup, rule: &SecurityGroupRule) -> Evidence {
+pub(in crate::reach) fn group_rule(network: &Network, group: &SecurityGroup, rule: &SecurityGroupRule) -> Evidence {
     group_evidence(network, group, format!("{}: {}", field(rule.direction), shown_rule(rule)))
 }
 
 /// All rules of a group in one direction, for a packet that none of them lets pass.
-pub(super) fn group_rules(network: &Network, group: &SecurityGroup, direction: RuleDirection) -> Evidence {
+pub(in crate::reach) fn group_rules(network: &Network, group: &SecurityGroup, direction: RuleDirection) -> Evidence {
     let rules = group.rules.iter().filter(|rule| rule.direction == direction);
     let all: Vec<String> = rules.map(shown_rule).collect();
     group_evidence(network, group, format!("{} = [{}]", field(direction), all.join("; ")))
@@ -127,7 +131,12 @@ fn shown_rule(rule: &SecurityGroupRule) -> String {
 }
 
 /// The entry that decides, or that none does.
-pub(super) fn acl(network: &Network, of: &NetworkAcl, direction: AclDirection, entry: Option<&AclEntry>) -> Evidence {
+pub(in crate::reach) fn acl(
+    network: &Network,
+    of: &NetworkAcl,
+    direction: AclDirection,
+    entry: Option<&AclEntry>,
+) -> Evidence {
     let text = entry.map_or_else(
         || format!("Entries[]: none matches with Egress = {}", direction == AclDirection::Egress),
         shown_entry,
@@ -156,7 +165,7 @@ fn shown_entry(entry: &AclEntry) -> String {
 }
 
 /// Any other call.
-pub(super) fn call(
+pub(in crate::reach) fn call(
     operation: &str,
     id: &str,
     text: impl Into<String>,

@@ -42,6 +42,7 @@ impl<'a> Walker<'a> {
             let resource = Some(ResourceId::from(id));
             return Err(self.deny(Component::InternetGateway, resource, Code::NoSuchAddress, detail, evidence));
         }
+        self.block_public_access(id, from)?;
         let IpAddr::V4(_) = packet.source else {
             return self.out_untranslated(from, id, packet);
         };
@@ -68,6 +69,32 @@ impl<'a> Walker<'a> {
         self.internet_gateway_hop(id, from.vpc_id, format!("{id} sends the packet to the internet"));
         let packet = Packet { source: public.into(), ..packet };
         Ok(Place::Arrived { at: End::Internet(id, from.vpc_id), packet })
+    }
+
+    /// VPC Block Public Access stops internet gateways, whatever routes and filters say.
+    fn block_public_access(&mut self, id: &InternetGatewayId, from: &From<'a>) -> Step<()> {
+        let resource = Some(ResourceId::from(id));
+        let settings = match self.network.block_public_access.known() {
+            Ok(settings) => settings,
+            Err(unknown) => return self.filter_unknown(Component::InternetGateway, resource, unknown.clone()),
+        };
+        let Some(setting) = settings.values().next() else { return Ok(()) };
+        let passes = match from.interface {
+            Some(_) => setting.lets_instances_out(from.vpc_id, Some(from.subnet_id)),
+            None => setting.lets_nat_gateways_out(from.vpc_id, from.subnet_id),
+        };
+        if passes {
+            return Ok(());
+        }
+        let mode = &setting.internet_gateway_block_mode;
+        let at = self.network.block_public_access.observed_at();
+        let text = format!("InternetGatewayBlockMode = {mode}");
+        let mut evidence = vec![evidence::call("DescribeVpcBlockPublicAccessOptions", "", text, at)];
+        let held: Vec<&str> = setting.exclusions.iter().map(|exclusion| exclusion.exclusion_id.as_str()).collect();
+        let text = format!("none covers {} for instances; there are [{}]", from.subnet_id, held.join(", "));
+        evidence.push(evidence::call("DescribeVpcBlockPublicAccessExclusions", "", text, at));
+        let detail = format!("VPC Block Public Access ({mode}) keeps {id} from taking packets of {}", from.vpc_id);
+        Err(self.deny(Component::InternetGateway, resource, Code::VpcBlockPublicAccess, detail, evidence))
     }
 
     fn out_untranslated(&mut self, from: &From<'a>, id: &'a InternetGatewayId, packet: Packet) -> Step<Place<'a>> {
@@ -133,7 +160,8 @@ impl<'a> Walker<'a> {
             code
         } else if let Some((text, id)) = interface.and_then(|interface| self.moved_address(interface)) {
             let at = self.network.addresses.observed_at();
-            evidence.push(evidence::call("DescribeAddresses", &id, text, at));
+            evidence.insert(0, evidence::call("DescribeAddresses", &id, text, at));
+            self.subject.allocation_id = Some(crate::model::AllocationId::new(id));
             Code::AddressMoved
         } else {
             Code::NoPublicAddress

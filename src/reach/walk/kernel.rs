@@ -157,6 +157,13 @@ impl<'a> Walker<'a> {
         let who = self.called(id);
         let reply = self.direction == Direction::Reply;
         let told = stopped.problem.is_told();
+        self.subject.packet = Some(packet.dropped());
+        self.subject.device = match &stopped.problem {
+            Problem::InterfaceDown { device } | Problem::ReversePath { device, .. } | Problem::NoAddress { device } => {
+                Some(device.clone())
+            }
+            _ => None,
+        };
         let routes = if reply { Code::HostNoReturnRoute } else { Code::HostDefaultRouteWrong };
         let (code, detail) = match stopped.problem {
             Problem::Unknown { reason } => {

@@ -4,7 +4,7 @@
 //! real networks keep (what security groups let pass, what hosts and gateways translated) is kept in the [`Walker`],
 //! so that a reply meets the same code as the packet did.
 
-mod evidence;
+pub(super) mod evidence;
 mod fabric;
 mod gateway;
 mod interface;
@@ -37,8 +37,6 @@ pub(super) struct Walked {
     pub(super) trace: Trace,
     /// The cause of the hop that drops, and what it is about.
     pub(super) stopped_by: Option<(Cause, Subject)>,
-    /// Filters that are not known and were taken to let the packet pass. Empty unless that was asked for.
-    pub(super) assumed: Vec<Unknown>,
 }
 
 /// As [`walk`]. With `assume`, groups, ACLs and attachments that are not known let the packet pass, so that what lies
@@ -73,7 +71,6 @@ pub(super) fn walk_on(network: &Network, hosts: &dyn HostFacts, flow: &Flow, ass
     let stopped_by = walker.cause.filter(|_| disposition == Disposition::Dropped);
     Walked {
         stopped_by: stopped_by.map(|cause| (cause, Subject { flow: Some(flow.clone()), ..walker.subject })),
-        assumed: walker.assumed,
         trace: Trace {
             flow: flow.clone(),
             disposition,
@@ -287,6 +284,12 @@ impl<'a> Walker<'a> {
         detail: String,
         evidence: Vec<Evidence>,
     ) -> Stop {
+        if let Some(pass) = &self.last_pass {
+            self.subject.out_device = Some(pass.device.clone());
+            if code.as_str().starts_with("HOST_") {
+                self.subject.instance_id = Some(pass.instance_id.clone());
+            }
+        }
         if let Some(id) = &resource_id {
             self.subject.name(id);
         }

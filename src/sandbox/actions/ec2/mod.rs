@@ -2,6 +2,7 @@
 //! those of the service.
 
 mod address;
+mod block_public_access;
 mod catalog;
 mod describe;
 mod dhcp_options;
@@ -122,6 +123,11 @@ super::operations! { fn act(world: &mut World, action: &str, query: &Query) -> A
         "AttachInternetGateway" => gateway::attach(world, query),
         "DetachInternetGateway" => gateway::detach(world, query),
         "DeleteInternetGateway" => gateway::delete(world, query),
+        "DescribeVpcBlockPublicAccessOptions" => block_public_access::describe_options(world, query),
+        "ModifyVpcBlockPublicAccessOptions" => block_public_access::modify_options(world, query),
+        "DescribeVpcBlockPublicAccessExclusions" => block_public_access::describe_exclusions(world, query),
+        "CreateVpcBlockPublicAccessExclusion" => block_public_access::create_exclusion(world, query),
+        "DeleteVpcBlockPublicAccessExclusion" => block_public_access::delete_exclusion(world, query),
         "CreateEgressOnlyInternetGateway" => gateway::create_egress_only(world, query),
         "DescribeEgressOnlyInternetGateways" => gateway::describe_egress_only(world, query),
         "DeleteEgressOnlyInternetGateway" => gateway::delete_egress_only(world, query),

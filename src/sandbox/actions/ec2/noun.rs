@@ -38,7 +38,7 @@ impl Kind {
 }
 
 /// A kind of resource that the network snapshot holds.
-pub trait Noun: Sized + 'static {
+pub trait Noun: Clone + 'static {
     const KIND: Kind;
     fn part(network: &Network) -> &Part<Self>;
     fn part_mut(network: &mut Network) -> &mut Part<Self>;

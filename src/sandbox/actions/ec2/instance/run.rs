@@ -135,6 +135,7 @@ fn run_one(
         launch_time: Some(world.now),
         system_status: Some(StatusCheck::Initializing),
         instance_status: Some(StatusCheck::Initializing),
+        cpu_credits: None,
         state_reason: None,
         tags: launch.instance_tags.clone(),
     };

@@ -1,0 +1,148 @@
+//! Names, the test itself, and what the test leaves open where hosts cannot be seen.
+
+use std::net::IpAddr;
+
+use super::Draft;
+use crate::model::ResourceId;
+use crate::reach::walk::evidence;
+use crate::reach::{Cause, Certainty, Component, Decision, Disposition, Evidence, PacketTest, Probe, Trace};
+
+impl Draft<'_> {
+    /// Names come before packets: a resolver that is switched off, or one that does not answer.
+    pub(super) fn resolver(&mut self, trace: &Trace) {
+        if self.observations.address().is_some() {
+            return;
+        }
+        let Ok(Some(client)) = self.network.instances.get(&self.flow.instance_id) else { return };
+        let Some(vpc_id) = client.vpc_id.clone() else { return };
+        let health = self.health(&self.flow.instance_id);
+        let unresolved = self.observations.probes().is_some_and(|probes| probes.iter().any(|p| p.exit_code == 6));
+        let names: Vec<String> = health
+            .map(|h| h.resolves.iter().filter(|(_, resolves)| !**resolves).map(|(name, _)| name.clone()).collect())
+            .unwrap_or_default();
+        let elsewhere =
+            health.is_some_and(|h| !h.nameservers.is_empty() && !h.nameservers.iter().any(|s| self.is_vpcs(s)));
+        let vpc = self.network.vpcs.get(&vpc_id).ok().flatten();
+        let off = vpc.is_some_and(|vpc| vpc.dns_support == Some(false));
+        let client_id = self.flow.instance_id.clone();
+        let mut lines: Vec<Evidence> = Vec::new();
+        if let Some(health) = health {
+            let resolves = |name: &String| evidence::call("getent hosts", name, "(no output)", health.observed_at);
+            lines.extend(names.iter().map(resolves));
+            let servers = health.nameservers.iter().map(|s| format!("nameserver {s}"));
+            lines.extend(servers.map(|line| evidence::call("/etc/resolv.conf", "", line, health.observed_at)));
+        }
+        if let Some(probe) = self.observations.probes().and_then(|probes| probes.iter().find(|p| p.exit_code == 6)) {
+            lines.push(self.said(probe));
+        }
+        if off && !elsewhere {
+            let summary = format!("the resolver of {vpc_id} is switched off, so names do not resolve");
+            let resource = Some(ResourceId::from(&vpc_id));
+            let mut finding = self.finding(Cause::ClientDns, Certainty::Certain, resource, summary);
+            let at = self.network.vpcs.observed_at();
+            finding.evidence.push(evidence::call(
+                "DescribeVpcAttribute",
+                vpc_id.as_str(),
+                "EnableDnsSupport = false",
+                at,
+            ));
+            finding.evidence.append(&mut lines);
+            self.put_first(finding);
+        } else if unresolved || !names.is_empty() {
+            // A resolver out on the internet fails with everything else; the walk says why.
+            if elsewhere && trace.disposition != Disposition::Delivered {
+                return;
+            }
+            let certainty = if names.is_empty() { Certainty::Likely } else { Certainty::Certain };
+            let summary = format!("names do not resolve on {client_id}");
+            let mut finding = self.finding(Cause::ClientDns, certainty, Some(ResourceId::from(&client_id)), summary);
+            finding.evidence = lines;
+            self.put_first(finding);
+        }
+    }
+
+    /// Whether a name server is the VPC's own: base plus two, or the link-local one.
+    fn is_vpcs(&self, server: &str) -> bool {
+        let Ok(IpAddr::V4(server)) = server.parse() else { return server == "fd00:ec2::253" };
+        let vpcs = self.network.vpcs.shown().values();
+        server.octets().starts_with(&[169, 254])
+            // systemd-resolved asks whom DHCP named, which is the VPC's unless somebody changed it.
+            || server.octets().starts_with(&[127])
+            || vpcs.flat_map(|vpc| &vpc.cidr_blocks).any(|net| u32::from(net.network()) + 2 == u32::from(server))
+    }
+
+    fn said(&self, probe: &Probe) -> Evidence {
+        evidence::call("curl", &probe.url, format!("exit {}: {}", probe.exit_code, probe.message), self.tested_at())
+    }
+
+    /// What the test says of itself.
+    pub(super) fn test_signs(&mut self) {
+        match &self.observations.test {
+            Some(PacketTest::CouldNotRun { code, reason }) => {
+                let Some(cause) = Cause::ALL.iter().find(|cause| cause.code() == *code) else { return };
+                let id = self.flow.instance_id.clone();
+                let resource = Some(ResourceId::from(&id));
+                let mut finding = self.finding(*cause, Certainty::Certain, resource, reason.clone());
+                finding.evidence.push(evidence::call("SSM", id.as_str(), reason.clone(), None));
+                // Before the other warnings: it says how much the rest is worth.
+                let at = self.breaks().count();
+                self.findings.sort_by_key(|finding| finding.severity);
+                self.findings.insert(at, finding);
+            }
+            Some(PacketTest::Ran { probes, .. }) => {
+                let (Some(first), Some(answered)) = (probes.first(), probes.iter().find(|p| p.address.is_some()))
+                else {
+                    return;
+                };
+                if first.address.is_some() {
+                    return;
+                }
+                let summary = format!("{} does not answer and {} does", first.url, answered.url);
+                let mut finding = self.finding(Cause::TestTargetDown, Certainty::Certain, None, summary);
+                finding.evidence = vec![self.said(first), self.said(answered)];
+                self.findings.push(finding);
+            }
+            None => {}
+        }
+    }
+
+    /// The test failed and nothing that can be seen says why: what fits it, called a guess.
+    pub(super) fn guess(&mut self, trace: &Trace) {
+        if !self.observations.failed() || self.breaks().next().is_some() {
+            return;
+        }
+        let Some(probe) = self.observations.probes().and_then(<[Probe]>::first).cloned() else { return };
+        let blind = trace.hops.last().filter(|hop| hop.component == Component::NatHost);
+        let blind = blind.filter(|hop| hop.decision == Decision::Unknown).and_then(|hop| hop.resource_id.clone());
+        let (resource, fits): (Option<ResourceId>, &[(Cause, &str)]) = match (blind, probe.exit_code) {
+            (Some(nat), 7) => (Some(nat), &[(Cause::HostForwardDenied, "a REJECT rule answers at once")]),
+            (Some(nat), _) if probe.connected == Some(true) => {
+                (Some(nat), &[(Cause::HostPathMtu, "the connection opens and then hangs")])
+            }
+            (Some(nat), _) => (
+                Some(nat),
+                &[
+                    (Cause::HostIpForwardOff, "a host that does not forward drops in silence"),
+                    (Cause::HostNoMasquerade, "what is not translated is dropped in silence"),
+                    (Cause::HostForwardDenied, "a policy of DROP drops in silence"),
+                    (Cause::HostConntrackFull, "a full table drops new connections in silence"),
+                ],
+            ),
+            (None, 5 | 97) => (
+                Some(ResourceId::from(&self.flow.instance_id)),
+                &[(Cause::ClientProxyOrFirewall, "curl speaks to a proxy")],
+            ),
+            (None, _) => (
+                Some(ResourceId::from(&self.flow.instance_id)),
+                &[(Cause::ClientProxyOrFirewall, "nothing on the path stops it, so the instance itself may")],
+            ),
+        };
+        for (cause, why) in fits {
+            let named = resource.as_ref().map(|id| format!(" on {id}")).unwrap_or_default();
+            let summary = format!("{why}; it cannot be seen whether that is so{named}");
+            let mut finding = self.finding(*cause, Certainty::Guess, resource.clone(), summary);
+            finding.evidence.push(self.said(&probe));
+            self.findings.push(finding);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What hosts tell beside what their kernels do with a packet.
+
+use super::Draft;
+use crate::model::host::{Family, Hook, Host, Target};
+use crate::model::host_health::HostHealth;
+use crate::model::{InstanceId, NetworkInterface, ResourceId};
+use crate::reach::mend::outer;
+use crate::reach::walk::evidence;
+use crate::reach::{Cause, Certainty, Evidence, Finding, PacketTest, Severity, Trace};
+
+/// Steal above this share of all time is worth a word.
+const STEAL_PERCENT: u64 = 5;
+
+impl Draft<'_> {
+    pub(super) fn tested_at(&self) -> Option<jiff::Timestamp> {
+        match &self.observations.test {
+            Some(PacketTest::Ran { observed_at, .. }) => *observed_at,
+            _ => None,
+        }
+    }
+
+    /// The NAT hosts on the path.
+    pub(super) fn host_signs(&mut self, last: &Trace) {
+        for id in self.nat_hosts(last) {
+            let Some(health) = self.health(&id).cloned() else { continue };
+            self.never_made_a_nat(&id, &health);
+            self.used_up(&id, &health);
+            if let Ok(host) = self.hosts.host(&id).cloned() {
+                self.persistence(&id, &health, &host);
+                self.path_mtu(&id, &health, &host);
+            }
+            self.credits(&id, &health);
+        }
+    }
+
+    fn line(source: &str, text: impl Into<String>, health: &HostHealth) -> Evidence {
+        evidence::call(source, "", text, health.observed_at)
+    }
+
+    /// The first finding on this host that stops packets.
+    fn first_on(&self, id: &InstanceId) -> Option<usize> {
+        self.findings.iter().position(|finding| {
+            finding.severity == Severity::Breaks
+                && finding.code.as_str().starts_with("HOST_")
+                && finding.subject.instance_id.as_ref() == Some(id)
+        })
+    }
+
+    /// A boot script that died and a missing tool explain what is missing on the host, so they come before it.
+    fn never_made_a_nat(&mut self, id: &InstanceId, health: &HostHealth) {
+        let resource = Some(ResourceId::from(id));
+        if let Some(tools) = &health.tools
+            && !tools.iter().any(|tool| tool == "iptables" || tool == "nft")
+            && let Some(at) = self.find(Cause::HostNoMasquerade)
+        {
+            let summary = format!("neither iptables nor nft is installed on {id}, so nothing translates");
+            let mut finding = self.finding(Cause::HostNoFirewallTool, Certainty::Certain, resource.clone(), summary);
+            finding.evidence.push(Self::line("command -v iptables nft", "(no output)", health));
+            finding.evidence.extend(self.findings.get(at).map(|f| f.evidence.clone()).unwrap_or_default());
+            finding.subject.out_device = self.findings.get(at).and_then(|f| f.subject.out_device.clone());
+            self.findings.insert(at, finding);
+        }
+        let Some(cloud_init) = health.cloud_init.as_ref().filter(|c| c.status == "error") else { return };
+        let summary = format!("the boot script of {id} failed");
+        let mut finding = self.finding(Cause::HostUserDataFailed, Certainty::Certain, resource, summary);
+        finding.evidence.push(Self::line("cloud-init status --long", "status: error", health));
+        let detail = cloud_init.detail.iter().filter(|line| line.as_str() != "status: error");
+        finding.evidence.extend(detail.map(|line| Self::line("cloud-init status --long", line.as_str(), health)));
+        match self.first_on(id) {
+            Some(at) => self.findings.insert(at, finding),
+            None => {
+                finding.severity = Severity::Warns;
+                self.findings.push(finding);
+            }
+        }
+    }
+
+    fn used_up(&mut self, id: &InstanceId, health: &HostHealth) {
+        let resource = Some(ResourceId::from(id));
+        let counters = health.allowances.iter().flat_map(|(device, counters)| {
+            counters.iter().filter(|(_, count)| **count > 0).map(move |(name, count)| (device, name, count))
+        });
+        let lines: Vec<Evidence> = counters
+            .map(|(device, name, count)| {
+                Self::line(&format!("ethtool -S {device}"), format!("{name}: {count}"), health)
+            })
+            .collect();
+        if !lines.is_empty() {
+            let summary = format!("EC2 held {id} back for what its instance type may carry");
+            let mut finding = self.finding(Cause::HostAllowanceExceeded, Certainty::Certain, resource.clone(), summary);
+            finding.evidence = lines;
+            self.findings.push(finding);
+        }
+        let failed = self.observations.failed();
+        if let Some(counters) = health.conntrack.filter(|counters| counters.insert_failed > 0) {
+            let summary = format!("{id} found no free source port for new connections");
+            let mut finding = self.finding(Cause::HostPortsExhausted, Certainty::Likely, resource.clone(), summary);
+            let text = format!("insert_failed={}", counters.insert_failed);
+            finding.evidence.push(Self::line("conntrack -S", text, health));
+            if let Some(range) = health.sysctls.get("net.ipv4.ip_local_port_range") {
+                let text = format!("net.ipv4.ip_local_port_range = {range}");
+                finding.evidence.push(Self::line("sysctl net.ipv4.ip_local_port_range", text, health));
+            }
+            // Without another cause and with a test that failed, this is what stops packets.
+            if !(failed && self.breaks().next().is_none()) {
+                finding.severity = Severity::Warns;
+            }
+            self.findings.push(finding);
+        }
+        if !health.kernel_log.is_empty() {
+            match self.find(Cause::HostConntrackFull) {
+                Some(at) => {
+                    if let Some(finding) = self.findings.get_mut(at) {
+                        finding
+                            .evidence
+                            .extend(health.kernel_log.iter().map(|l| Self::line("dmesg", l.as_str(), health)));
+                    }
+                }
+                None => {
+                    let summary = format!("the connection tracking table of {id} has been full since it booted");
+                    let mut finding = self.finding(Cause::HostConntrackFull, Certainty::Likely, resource, summary);
+                    finding.evidence =
+                        health.kernel_log.iter().map(|l| Self::line("dmesg", l.as_str(), health)).collect();
+                    finding.severity = Severity::Warns;
+                    self.findings.push(finding);
+                }
+            }
+        }
+    }
+
+    /// It translates now. Would it after a reboot?
+    fn persistence(&mut self, id: &InstanceId, health: &HostHealth, host: &Host) {
+        let Some(kept) = &health.persistence else { return };
+        let rules = !kept.rule_files.is_empty() || !kept.units.is_empty();
+        let forwards = !kept.sysctl_files.is_empty() || !kept.units.is_empty();
+        let works = host.ip_forward && translates(host);
+        if !works || (rules && forwards) {
+            return;
+        }
+        let summary = match (rules, forwards) {
+            (false, false) => format!("forwarding and translation of {id} are gone after a reboot"),
+            (false, true) => format!("the translation rules of {id} are gone after a reboot"),
+            _ => format!("forwarding of {id} is off again after a reboot"),
+        };
+        let mut finding =
+            self.finding(Cause::HostRulesNotPersistent, Certainty::Certain, Some(ResourceId::from(id)), summary);
+        let shown = |list: &[String]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+        let text = format!(
+            "enabled units: {}; files with rules: {}; files with net.ipv4.ip_forward: {}",
+            shown(&kept.units),
+            shown(&kept.rule_files),
+            shown(&kept.sysctl_files)
+        );
+        finding.evidence.push(Self::line("systemctl list-unit-files; ls /etc", text, health));
+        self.findings.push(finding);
+    }
+
+    /// Large packets hang: the inner interface takes more than the outer, and the word about it does not come through.
+    fn path_mtu(&mut self, id: &InstanceId, health: &HostHealth, host: &Host) {
+        let hung = self.observations.probes().is_some_and(|probes| {
+            probes.iter().any(|probe| probe.connected == Some(true) && matches!(probe.exit_code, 28 | 35))
+        });
+        let own: Vec<NetworkInterface> =
+            self.network.interfaces_of(id).unwrap_or_default().into_iter().cloned().collect();
+        let Some(out) = outer(self.network, &own).and_then(|i| host.interface_by_mac(&i.mac_address)) else { return };
+        let devices = host.interfaces.iter().filter(|device| device.name != "lo");
+        let uneven = devices.clone().any(|device| device.mtu > out.mtu);
+        let blocked = drops_icmp(host);
+        let no_discovery = health.sysctls.get("net.ipv4.ip_no_pmtu_disc").is_some_and(|value| value != "0");
+        if !(hung || (blocked.is_some() && (uneven || out.mtu > 1500))) {
+            return;
+        }
+        let certainty = if hung && blocked.is_some() { Certainty::Certain } else { Certainty::Likely };
+        let summary = if hung {
+            format!("connections through {id} open and then hang: large packets do not pass")
+        } else {
+            format!("{id} drops the ICMP that tells senders to send smaller packets")
+        };
+        let mut finding = self.finding(Cause::HostPathMtu, certainty, Some(ResourceId::from(id)), summary);
+        if let Some((source, text)) = blocked {
+            finding.evidence.push(Self::line(source, text, health));
+        }
+        let mtus: Vec<String> = devices.map(|device| format!("{} mtu {}", device.name, device.mtu)).collect();
+        finding.evidence.push(Self::line("ip -j addr", mtus.join(", "), health));
+        if no_discovery {
+            let text = "net.ipv4.ip_no_pmtu_disc = 1";
+            finding.evidence.push(Self::line("sysctl net.ipv4.ip_no_pmtu_disc", text, health));
+        }
+        finding.subject.out_device = Some(out.name.clone());
+        if !hung {
+            finding.severity = Severity::Warns;
+        }
+        self.findings.push(finding);
+    }
+
+    /// CloudWatch's credit balance is not asked. Steal on a burstable type is what the host itself can tell.
+    fn credits(&mut self, id: &InstanceId, health: &HostHealth) {
+        let Ok(Some(instance)) = self.network.instances.get(id) else { return };
+        let standard = instance.cpu_credits.as_deref() == Some("standard");
+        let Some(cpu) = health.cpu.filter(|cpu| cpu.total > 0) else { return };
+        let percent = cpu.steal.saturating_mul(100) / cpu.total;
+        if !instance.is_burstable() || percent < STEAL_PERCENT || instance.cpu_credits.as_deref() == Some("unlimited") {
+            return;
+        }
+        let certainty = if standard { Certainty::Likely } else { Certainty::Guess };
+        let summary = format!(
+            "{id} ({}) waited {percent} % of its time for a processor, as one without CPU credits does",
+            instance.instance_type
+        );
+        let mut finding = self.finding(Cause::HostCpuCredits, certainty, Some(ResourceId::from(id)), summary);
+        let text = format!("steal {} of {} ticks since boot", cpu.steal, cpu.total);
+        finding.evidence.push(Self::line("/proc/stat", text, health));
+        let mode = instance.cpu_credits.as_deref().unwrap_or("unknown");
+        let text = format!("InstanceType = {}, CpuCredits = {mode}", instance.instance_type);
+        finding.evidence.push(evidence::instance(self.network, id.as_str(), text));
+        self.findings.push(finding);
+    }
+
+    /// Whether names resolve at the client, and what its own settings do.
+    pub(super) fn client_signs(&mut self) {
+        let id = self.flow.instance_id.clone();
+        let Some(health) = self.health(&id).cloned() else { return };
+        if health.proxies.is_empty() || !self.observations.failed() {
+            return;
+        }
+        let summary = format!("programs on {id} are told to use a proxy");
+        let mut finding =
+            self.finding(Cause::ClientProxyOrFirewall, Certainty::Likely, Some(ResourceId::from(&id)), summary);
+        finding.evidence =
+            health.proxies.iter().map(|proxy| Self::line(&proxy.source, proxy.text.as_str(), &health)).collect();
+        self.put_first(finding);
+    }
+
+    pub(super) fn put_first(&mut self, finding: Finding) {
+        self.findings.insert(0, finding);
+    }
+}
+
+fn translates(host: &Host) -> bool {
+    let chains = host.ruleset.tables.iter().flat_map(|table| &table.chains);
+    chains.flat_map(|chain| &chain.rules).any(|rule| matches!(rule.target, Target::Masquerade | Target::Snat { .. }))
+}
+
+/// A rule that drops ICMP on its way through, as printed.
+fn drops_icmp(host: &Host) -> Option<(&'static str, String)> {
+    for table in host.ruleset.tables.iter().filter(|table| table.family != Family::Ip6) {
+        for chain in &table.chains {
+            let filters = chain.base.is_none_or(|base| {
+                matches!(base.hook, Hook::Forward | Hook::Input | Hook::Output | Hook::Prerouting | Hook::Postrouting)
+            });
+            for rule in chain.rules.iter().filter(|_| filters) {
+                let drops = matches!(rule.target, Target::Drop | Target::Reject);
+                if drops && rule.text.contains("icmp") {
+                    let source = match table.backend {
+                        crate::model::host::Backend::Nft => "nft list ruleset",
+                        _ => "iptables-save -c",
+                    };
+                    return Some((source, rule.text.clone()));
+                }
+            }
+        }
+    }
+    None
+}
