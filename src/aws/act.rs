@@ -8,6 +8,7 @@ mod find;
 mod host;
 mod iam;
 mod make;
+mod repair;
 mod request;
 mod settle;
 mod undo;
@@ -60,7 +61,8 @@ pub enum DryRun {
 /// effect as well as for taking it back, so a client token is no reason to look less. Questions and deletions leave
 /// nothing to look for.
 pub async fn check(session: &Session, step: &Step, outputs: &Outputs, token: &str) -> Result<Option<Output>, Error> {
-    if !step.call.changes() || is_deletion(&step.call) {
+    // A repair may be made twice.
+    if !step.call.changes() || is_deletion(&step.call) || matches!(step.call, Call::Repair(_)) {
         return Ok(None);
     }
     let context = Context { session, step, outputs, token, say: &|_| {} };
@@ -88,6 +90,7 @@ pub async fn apply(
             let instance = instance.resolve(outputs)?;
             on_heap(|| host::verify(context, &instance)).await
         }
+        Call::Repair(call) => on_heap(|| repair::make(context, call)).await.map(|()| Output::None),
         call if is_deletion(call) => on_heap(|| delete::delete(context)).await.map(|()| Output::None),
         _ => {
             let output = on_heap(|| make_once(context)).await?;

@@ -129,6 +129,8 @@ pub enum Command {
     Destroy(DestroyArguments),
     /// Ask the private instances which address the outside sees, and compare it with the NAT's
     Check(CheckArguments),
+    /// Say why an instance does not get out, and what restores it
+    Diagnose(DiagnoseArguments),
     /// The sandbox itself
     #[command(subcommand)]
     Sandbox(SandboxCommand),
@@ -242,6 +244,24 @@ pub struct DestroyArguments {
     /// Do it without asking for the stack's name
     #[arg(long, short)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DiagnoseArguments {
+    /// The instance that does not get out
+    #[arg(value_name = "INSTANCE")]
+    pub instance: InstanceId,
+    /// Where to, instead of the services that tell an instance its address: HOST:PORT
+    #[arg(long, value_name = "HOST:PORT")]
+    pub to: Option<String>,
+    /// Repair what is found, one after the other, asking before each
+    #[arg(long)]
+    pub fix: bool,
+    /// Do not ask
+    #[arg(long, short, requires = "fix")]
+    pub yes: bool,
+    #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
 }
 
 #[derive(Debug, Args)]

@@ -242,6 +242,14 @@ async fn carry_out(
     result
 }
 
+/// Runs a repair. A step that fails ends it with an error; what was done stays, and the next diagnosis sees it.
+pub(super) async fn carry_out_repair(context: &Context, change: Change) -> eyre::Result<()> {
+    match carry_out(context, change, Origin::New, false).await? {
+        RunResult::Done => Ok(()),
+        RunResult::Gone | RunResult::Ended(_) => bail!("the repair did not come to its end"),
+    }
+}
+
 /// A check that says no is an answer; anything else that failed is an error.
 fn answer_of<'a>(failures: impl Iterator<Item = &'a StepError>) -> eyre::Result<Answer> {
     let mut answer = Answer::No;

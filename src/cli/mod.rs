@@ -5,6 +5,7 @@
 
 pub mod arguments;
 mod change;
+mod diagnose;
 mod inspect;
 pub mod output;
 mod session;
@@ -77,6 +78,7 @@ pub async fn run(command: &Command, context: &Context) -> eyre::Result<Answer> {
     match command {
         Command::Tree(arguments) => inspect::tree(context, arguments).await,
         Command::Check(arguments) => inspect::check(context, arguments).await,
+        Command::Diagnose(arguments) => diagnose::diagnose(context, arguments).await,
         Command::Plan(arguments) => change::plan(context, arguments).await,
         Command::Apply(arguments) => change::apply(context, arguments).await,
         Command::Destroy(arguments) => change::destroy(context, arguments).await,

@@ -64,6 +64,22 @@ pub struct Persistence {
     pub units: Vec<String>,
 }
 
+impl Persistence {
+    /// Something brings the translating rules back.
+    pub fn keeps_rules(&self) -> bool {
+        !self.rule_files.is_empty() || !self.units.is_empty()
+    }
+
+    /// Something switches forwarding on again. A unit that brings rules back is taken to do that too.
+    pub fn keeps_forwarding(&self) -> bool {
+        !self.sysctl_files.is_empty() || !self.units.is_empty()
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.keeps_rules() && self.keeps_forwarding()
+    }
+}
+
 /// Counters of connection tracking, summed over processors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConntrackCounters {

@@ -85,13 +85,11 @@ impl<A: Action<Step = Step, Output = Output>> Change<A> {
     pub fn resume_with(action: A, journals: &Path, stack: &str, kind: PlanKind) -> Result<Option<Self>, ChangeError> {
         let lock = Store::new(journals).lock(stack)?;
         let action = Arc::new(action);
-        let other = match kind {
-            PlanKind::Provision => PlanKind::Teardown,
-            PlanKind::Teardown => PlanKind::Provision,
-        };
-        let journal = lock.journal(other.as_str())?;
-        if journal.is_begun() {
-            Saga::resume(action.clone(), journal)?.abandon()?;
+        for other in [PlanKind::Provision, PlanKind::Teardown].into_iter().filter(|other| *other != kind) {
+            let journal = lock.journal(other.as_str())?;
+            if journal.is_begun() && kind != PlanKind::Repair {
+                Saga::resume(action.clone(), journal)?.abandon()?;
+            }
         }
         let journal = lock.journal(kind.as_str())?;
         if !journal.is_begun() {

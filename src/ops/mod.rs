@@ -5,17 +5,21 @@
 mod action;
 mod change;
 mod check;
+mod diagnose;
 mod host_facts;
 mod observe;
 mod plan;
 mod preflight;
 mod watch;
+mod repair;
 
 pub use action::{AwsAction, StepError};
 pub use change::{Change, ChangeError, Ended, is_unfinished, journal_dir, nodes};
 pub use check::{CheckReport, ChooseError, Chosen, FIRST, OUTSIDE, Overall, check, choose};
+pub use diagnose::{Looked, Question, diagnosable, diagnose, look};
 pub use host_facts::gather as gather_host_facts;
 pub use observe::observe;
 pub use plan::{PlanningError, plan_provision, plan_teardown};
 pub use preflight::{Denied, preflight};
 pub use watch::{WatchRound, watch_round};
+pub use repair::{begin_repair, stack_of};

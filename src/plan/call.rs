@@ -203,6 +203,8 @@ pub enum Call {
     DeleteRole {
         role_name: String,
     },
+    /// What only repairs do.
+    Repair(Box<super::RepairCall>),
     /// Removes tags whatever their values.
     DeleteTags {
         resource: ResourceId,
@@ -334,6 +336,7 @@ impl Call {
             Self::DeleteInstanceProfile { .. } => "DeleteInstanceProfile",
             Self::DeleteRole { .. } => "DeleteRole",
             Self::DeleteTags { .. } => "DeleteTags",
+            Self::Repair(repair) => repair.operation(),
         }
     }
 
@@ -348,6 +351,7 @@ impl Call {
             | Self::DetachRolePolicy { .. }
             | Self::DeleteInstanceProfile { .. }
             | Self::DeleteRole { .. } => "iam",
+            Self::Repair(repair) => repair.service(),
             Self::VerifyHost { .. } | Self::CheckEgress { .. } => "ssm",
             _ => "ec2",
         }

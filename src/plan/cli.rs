@@ -3,7 +3,7 @@
 //! What earlier steps make and is not known yet is a shell variable named after its step (`$NAT_INSTANCE`), and the
 //! line of a step that makes something assigns that variable, so that the lines of a plan work one after the other.
 
-use super::{Call, IngressRule, Launch, Outputs, Ref, RouteVia, RulePeer, Step};
+use super::{Call, IngressRule, Launch, Outputs, Ref, RepairCall, RouteVia, RulePeer, Step};
 use crate::model::{NetworkInterfaceId, RouteTarget, Tags};
 
 /// A word for the shell: as it is where that is safe, else in quotes. Variables stay variables.
@@ -344,9 +344,51 @@ impl Step {
                 let keys: Vec<String> = keys.iter().map(|key| word(&format!("Key={key}"))).collect();
                 ec2("delete-tags").option("resources", resource.as_str()).raw(&format!("--tags {}", keys.join(" ")))
             }
+            Call::Repair(repair) => repair_line(repair, outputs),
             // Everything else is among the provisioning calls.
             other => Line::new(other.service(), other.operation()),
         }
+    }
+}
+
+/// What only repairs do.
+fn repair_line(repair: &RepairCall, outputs: &Outputs) -> Line {
+    let ec2 = |command: &str| Line::new("ec2", command);
+    match repair {
+        RepairCall::StartInstances { instance } => ec2("start-instances").option("instance-ids", instance.as_str()),
+        RepairCall::RebootInstances { instance } => ec2("reboot-instances").option("instance-ids", instance.as_str()),
+        RepairCall::AuthorizeSecurityGroupEgress { group, rule: wanted } => {
+            rule(ec2("authorize-security-group-egress").option("group-id", group.as_str()), wanted, outputs)
+        }
+        RepairCall::CreateNetworkAclEntry { network_acl, entry } => {
+            let mut line = ec2("create-network-acl-entry")
+                .option("network-acl-id", network_acl.as_str())
+                .flag(super::repair::direction_flag(entry.direction))
+                .option("rule-number", entry.rule_number.to_string())
+                .option("protocol", entry.protocol.to_string())
+                .option("rule-action", "allow");
+            line = match (entry.cidr_block, entry.ipv6_cidr_block) {
+                (Some(net), _) => line.option("cidr-block", net.to_string()),
+                (None, Some(net)) => line.option("ipv6-cidr-block", net.to_string()),
+                (None, None) => line,
+            };
+            match (entry.port_range, entry.icmp_type_code) {
+                (Some((from, to)), _) => line.option("port-range", format!("From={from},To={to}")),
+                (None, Some((kind, code))) => line.option("icmp-type-code", format!("Type={kind},Code={code}")),
+                (None, None) => line,
+            }
+        }
+        RepairCall::MoveAddress { allocation_id, network_interface, .. } => ec2("associate-address")
+            .option("allocation-id", allocation_id.as_str())
+            .option("network-interface-id", network_interface.as_str())
+            .flag("allow-reassociation"),
+        RepairCall::DeleteRoute { route_table, destination, .. } => ec2("delete-route")
+            .option("route-table-id", route_table.as_str())
+            .option("destination-cidr-block", destination.to_string()),
+        RepairCall::RunOnHost { instance, script, .. } => Line::new("ssm", "send-command")
+            .option("document-name", "AWS-RunShellScript")
+            .option("instance-ids", instance.as_str())
+            .option("parameters", serde_json::json!({ "commands": [script] }).to_string()),
     }
 }
 

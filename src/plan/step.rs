@@ -54,6 +54,8 @@ impl Step {
 pub enum PlanKind {
     Provision,
     Teardown,
+    /// Puts one finding right.
+    Repair,
 }
 
 impl PlanKind {
@@ -62,6 +64,7 @@ impl PlanKind {
         match self {
             Self::Provision => "provision",
             Self::Teardown => "teardown",
+            Self::Repair => "repair",
         }
     }
 }

@@ -129,6 +129,7 @@ fn next_move(model: &Model, session: &Session, step: &Step, progress: &StepProgr
         (NodeState::UndoFailed(_), _) => {
             format!("{undo} tries to take it back again; {tear_down} plans the teardown of all that exists")
         }
+        (_, PlanKind::Repair) => format!("{run} tries again; {undo} takes the repair back"),
         (_, PlanKind::Teardown) => format!("{run} tries again; what is gone stays gone"),
         (_, PlanKind::Provision) if matches!(step.call, Call::CheckEgress { .. }) => {
             let explain = key(Action::Explain);

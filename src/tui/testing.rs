@@ -504,6 +504,13 @@ pub fn prepared(kind: PlanKind) -> Prepared {
                 StepState::ToDo,
             ),
         ],
+        PlanKind::Repair => vec![step(
+            "repair",
+            "Switch the source/destination check of the inner interface off",
+            "It drops what a NAT forwards.",
+            Call::ModifyNetworkInterfaceAttribute { network_interface: eni(), source_dest_check: false },
+            StepState::ToDo,
+        )],
         PlanKind::Teardown => vec![
             step(
                 "delete-route",

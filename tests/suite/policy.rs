@@ -12,9 +12,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use natdeck::aws::policy::{CHANGES, IMPLIED};
 use natdeck::aws::{self, CallLog, Kind, RunOptions, Session, Target, guard, inputs};
-use natdeck::model::{CallOutcome, Tags};
+use natdeck::model::{AclAction, AclDirection, AclEntry, CallOutcome, Network, Protocol, Tags};
 use natdeck::ops::{self, Change, Ended};
-use natdeck::plan::{Call, ImageSource, Output, Outputs, Plan, Spec, Step, StepId, StepState, Topology};
+use natdeck::plan::{
+    Call, ImageSource, IngressRule, Output, Outputs, Plan, RepairCall, RulePeer, Spec, Step, StepId, StepState,
+    Topology,
+};
 use natdeck::saga::RunMode;
 use natdeck::sandbox::world::Delays;
 use natdeck::sandbox::{Options, Sandbox, Scenario};
@@ -92,6 +95,9 @@ async fn whole_job(log: &CallLog, scenario: Scenario, spec: Spec) {
     let report = ops::check(&session, &network, &chosen, &mut |_| {}).await;
     assert_eq!(report.overall(), ops::Overall::Ok, "{report:?}");
     assert!(ops::plan_provision(&session, &spec, &network).await.unwrap().is_empty());
+    if scenario == Scenario::Draft {
+        repairs(&session, &network).await;
+    }
     remove(&session, &spec).await;
 
     // The same once more, taken back by its own undo.
@@ -103,6 +109,56 @@ async fn whole_job(log: &CallLog, scenario: Scenario, spec: Spec) {
     assert!(matches!(ended, Ended::Finished), "{ended:?}");
     let ended = change.undo_all(&mut |_| {}).await.unwrap();
     assert!(matches!(ended, Ended::Undone), "{ended:?}");
+}
+
+/// What only repairs do.
+fn repair_steps(network: &Network) -> Vec<Step> {
+    let nat = network.instances.shown().values().find(|i| i.tags.stack().is_some()).unwrap();
+    let acl = network.network_acls.shown().values().next().unwrap();
+    let entry = AclEntry {
+        rule_number: 7,
+        direction: AclDirection::Egress,
+        action: AclAction::Allow,
+        protocol: Protocol::Tcp,
+        cidr_block: Some("203.0.113.0/24".parse().unwrap()),
+        ipv6_cidr_block: None,
+        port_range: Some((443, 443)),
+        icmp_type_code: None,
+    };
+    let rule = IngressRule {
+        protocol: Protocol::Tcp,
+        ports: Some((443, 443)),
+        peer: RulePeer::Ipv4("203.0.113.0/24".parse().unwrap()),
+        description: String::new(),
+    };
+    let group = nat.security_group_ids[0].clone();
+    let calls = [
+        RepairCall::CreateNetworkAclEntry { network_acl: acl.network_acl_id.clone(), entry },
+        RepairCall::AuthorizeSecurityGroupEgress { group, rule },
+        RepairCall::RebootInstances { instance: nat.instance_id.clone() },
+        RepairCall::StartInstances { instance: nat.instance_id.clone() },
+    ];
+    let step = |call: RepairCall| Step {
+        id: StepId::new(format!("repair-{}", call.operation())),
+        title: String::new(),
+        reason: String::new(),
+        call: Call::Repair(Box::new(call)),
+        waits_for: Vec::new(),
+        tags: Tags::default(),
+        state: StepState::ToDo,
+        output: None,
+    };
+    calls.into_iter().map(step).collect()
+}
+
+/// Each made and taken back.
+async fn repairs(session: &Session, network: &Network) {
+    for step in repair_steps(network) {
+        let allowed = aws::dry_run(session, &step, &Outputs::new()).await.unwrap();
+        assert_eq!(allowed, aws::DryRun::Allowed, "{step:?}");
+        aws::apply(session, &step, &Outputs::new(), "", |_| {}).await.unwrap();
+        aws::undo(session, &step, &Output::None, &Outputs::new()).await.unwrap();
+    }
 }
 
 /// The account's other users.
@@ -254,7 +310,8 @@ async fn read_only_no_step_whatever_it_is_sends_anything_that_changes() {
             state: StepState::ToDo,
             output: None,
         });
-        let steps: Vec<Step> = provision.steps.into_iter().chain(teardown.steps).chain(more).collect();
+        let repairs = repair_steps(&network);
+        let steps: Vec<Step> = provision.steps.into_iter().chain(teardown.steps).chain(more).chain(repairs).collect();
 
         let sent = Arc::default();
         let spy = Spy { inner: sandbox.http_client(), sent: Arc::clone(&sent) };

@@ -163,7 +163,7 @@ pub(super) async fn instance_state(context: Context<'_>, id: &InstanceId) -> Res
     Ok(instance.and_then(|i| i.state).and_then(|state| state.name).map(|name| name.as_str().to_owned()))
 }
 
-async fn instance_running(context: Context<'_>, id: &InstanceId) -> Result<(), Error> {
+pub(super) async fn instance_running(context: Context<'_>, id: &InstanceId) -> Result<(), Error> {
     until(context, id.as_str(), Duration::from_secs(300), || async {
         Ok(match instance_state(context, id).await?.as_deref() {
             Some("running") => Look::There,

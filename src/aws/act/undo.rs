@@ -1,10 +1,13 @@
 //! Taking a step back: the call that is its opposite, carried out as any deletion is.
 
-use super::{Context, delete, iam, make, request};
+use super::{Context, delete, iam, make, repair, request};
 use crate::aws::error::{Error, Kind};
 use crate::plan::{Call, Output, RouteVia, Step};
 
 pub(super) async fn undo(context: Context<'_>, output: &Output) -> Result<(), Error> {
+    if let Call::Repair(call) = &context.step.call {
+        return repair::undo(context, call).await;
+    }
     let Some(opposite) = opposite(context, output)? else { return Ok(()) };
     let step = Step { call: opposite, ..context.step.clone() };
     let context = Context { step: &step, ..context };

@@ -1,6 +1,7 @@
 //! Documents on standard output: text for people, JSON for scripts. Pure: values in, text out.
 
 mod check;
+mod diagnose;
 mod paint;
 mod plan;
 mod tree_json;
@@ -8,6 +9,7 @@ mod tree_text;
 mod watch;
 
 pub use check::{check_json, check_row, check_text};
+pub use diagnose::{Row, diagnose_json, diagnose_text};
 pub use paint::Paint;
 pub use plan::{plan_json, plan_text};
 pub use tree_json::document as tree_json;

@@ -86,11 +86,13 @@ fn summary(plan: &Plan) -> String {
         return match plan.kind {
             PlanKind::Provision => format!("Stack {stack}: nothing to do, everything is in place.\n"),
             PlanKind::Teardown => format!("Stack {stack}: nothing to do, nothing carries its tag.\n"),
+            PlanKind::Repair => format!("Stack {stack}: nothing to repair.\n"),
         };
     }
     let verb = match plan.kind {
         PlanKind::Provision => "build",
         PlanKind::Teardown => "remove",
+        PlanKind::Repair => "repair",
     };
     format!("Stack {stack}: {to_do} of {} steps to {verb}.\n", plan.steps.len())
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 pub use choose::{ChooseError, Chosen, choose};
 pub use probe::FIRST;
+pub(super) use probe::{SECOND, parse, script_for};
+pub(super) use untestable::untestable;
 pub use verdict::OUTSIDE;
 
 use super::host_facts;
@@ -67,7 +69,7 @@ pub async fn check(
     for one in chosen {
         let row = verdict::blank(network, one);
         let Some(instance) = network.instances.shown().get(one.instance_id.as_str()) else { continue };
-        match untestable::untestable(network, instance) {
+        match untestable(network, instance) {
             Some((code, reason)) => {
                 let row = verdict::cannot_test(row, code, reason);
                 on_progress(CheckProgress::Answered(Box::new(row.clone())));
@@ -125,15 +127,20 @@ pub async fn check(
     CheckReport { results }
 }
 
-/// The output, when the command ran on the instance; else why it did not.
-fn ran(result: CommandResult) -> Result<String, (Code, String)> {
-    let code = match &result {
+/// The code of a command that did not run.
+pub(super) fn code_of(result: &CommandResult) -> Code {
+    match result {
         CommandResult::DeliveryTimedOut | CommandResult::ExecutionTimedOut { .. } | CommandResult::NoResult => {
             Code::TestDeliveryTimedOut
         }
         CommandResult::AccessDenied => Code::TestAccessDenied,
         _ => Code::TestAgentOffline,
-    };
+    }
+}
+
+/// The output, when the command ran on the instance; else why it did not.
+fn ran(result: CommandResult) -> Result<String, (Code, String)> {
+    let code = code_of(&result);
     result.into_output().map(|(stdout, ..)| stdout).map_err(|error| (code, error.message))
 }
 

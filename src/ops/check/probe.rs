@@ -8,11 +8,18 @@ pub const FIRST: &str = "https://api.ipify.org";
 pub const SECOND: &str = "https://checkip.amazonaws.com";
 
 /// The script. POSIX shell and curl, nothing else, and it changes nothing. Each service gets one line: the URL, curl's
-/// exit code, the address if there is one, and the seconds that it took.
+/// exit code, the address if there is one, and the seconds until the name was resolved, the connection was made, and
+/// all was done: zero for what never came to pass.
 pub fn script() -> String {
+    script_for(&[FIRST, SECOND])
+}
+
+/// The same for other URLs, until one answers.
+pub fn script_for(urls: &[&str]) -> String {
+    let urls = urls.join(" ");
     format!(
-        "for url in {FIRST} {SECOND}; do\n  \
-         answer=$(curl -sS --max-time 8 -w ' %{{time_total}}' \"$url\" 2>&1)\n  \
+        "for url in {urls}; do\n  \
+         answer=$(curl -sS --max-time 8 -w ' %{{time_namelookup}} %{{time_connect}} %{{time_total}}' \"$url\" 2>&1)\n  \
          code=$?\n  \
          echo \"natdeck $url $code\" $answer\n  \
          [ $code -eq 0 ] && exit 0\n\
@@ -29,8 +36,27 @@ pub struct Attempt {
     pub exit_code: i32,
     pub address: Option<IpAddr>,
     pub latency_ms: Option<u64>,
+    /// The name was resolved. `None`: not told.
+    pub resolved: Option<bool>,
+    /// The connection was made. `None`: not told.
+    pub connected: Option<bool>,
     /// What curl said, when it failed.
     pub message: String,
+}
+
+impl From<Attempt> for crate::reach::Probe {
+    fn from(attempt: Attempt) -> Self {
+        let message = if attempt.exit_code == 0 { String::new() } else { attempt.explain() };
+        Self {
+            url: attempt.url,
+            exit_code: attempt.exit_code,
+            address: attempt.address,
+            resolved: attempt.resolved,
+            connected: attempt.connected,
+            latency_ms: attempt.latency_ms,
+            message,
+        }
+    }
 }
 
 impl Attempt {
@@ -58,15 +84,29 @@ fn parse_line(line: &str) -> Option<Attempt> {
     let mut words = line.strip_prefix("natdeck ")?.split_whitespace();
     let url = words.next()?.to_owned();
     let exit_code = words.next()?.parse().ok()?;
-    let rest: Vec<&str> = words.collect();
+    let mut rest: Vec<&str> = words.collect();
+    let is_time = |word: &&&str| word.contains('.') && word.parse::<f64>().is_ok_and(|seconds| seconds >= 0.0);
+    let times: Vec<&str> = match rest.len().checked_sub(3) {
+        Some(at) if rest.iter().skip(at).filter(is_time).count() == 3 => rest.drain(at..).collect(),
+        _ => Vec::new(),
+    };
+    let passed = |at: usize| times.get(at).and_then(|word| word.parse::<f64>().ok()).map(|seconds| seconds > 0.0);
     let address = if exit_code == 0 { rest.first().and_then(|word| word.parse().ok()) } else { None };
-    let latency_ms = rest
+    let latency_ms = times
         .last()
-        .filter(|_| exit_code == 0 && rest.len() > 1)
+        .filter(|_| exit_code == 0)
         .and_then(|word| word.parse::<f64>().ok())
         .filter(|seconds| (0.0..3600.0).contains(seconds))
         .map(|seconds| (seconds * 1000.0).round() as u64);
-    Some(Attempt { url, exit_code, address, latency_ms, message: rest.join(" ") })
+    Some(Attempt {
+        url,
+        exit_code,
+        address,
+        latency_ms,
+        resolved: passed(0),
+        connected: passed(1),
+        message: rest.join(" "),
+    })
 }
 
 #[cfg(test)]
@@ -75,7 +115,7 @@ mod tests {
 
     #[test]
     fn an_address_and_its_latency_are_read() {
-        let attempts = parse("natdeck https://api.ipify.org 0 3.64.126.205 0.142857\n");
+        let attempts = parse("natdeck https://api.ipify.org 0 3.64.126.205 0.001000 0.070000 0.142857\n");
         assert_eq!(attempts.len(), 1);
         assert_eq!(attempts[0].address, Some("3.64.126.205".parse().unwrap()));
         assert_eq!(attempts[0].latency_ms, Some(143));
@@ -83,10 +123,11 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_curls_code_and_words() {
-        let line = "natdeck https://api.ipify.org 28 curl: (28) Connection timed out after 8001 milliseconds 8.001";
+        let line = "natdeck https://api.ipify.org 28 curl: (28) Connection timed out after 8001 milliseconds 0.001 0.000 8.001";
         let attempts = parse(line);
         assert_eq!(attempts[0].exit_code, 28);
         assert_eq!(attempts[0].address, None);
+        assert_eq!((attempts[0].resolved, attempts[0].connected), (Some(true), Some(false)));
         assert!(attempts[0].explain().contains("timed out"), "{}", attempts[0].explain());
     }
 

@@ -24,7 +24,8 @@ pub fn untestable(network: &Network, instance: &Instance) -> Option<(Code, Strin
     match managed {
         Some(managed) if managed.ping_status == PingStatus::Online => None,
         Some(managed) => {
-            let (code, why) = path(network, instance).unwrap_or((Code::TestAgentOffline, String::new()));
+            let why = permission(network, instance).or_else(|| path(network, instance));
+            let (code, why) = why.unwrap_or((Code::TestAgentOffline, String::new()));
             let since = managed.last_ping_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
             Some((code, join(format!("the SSM agent of {id} is {}{since}", managed.ping_status), &why)))
         }

@@ -10,7 +10,7 @@ use crate::reach::{Cause, Certainty, Component, Decision, Disposition, Evidence,
 impl Draft<'_> {
     /// Names come before packets: a resolver that is switched off, or one that does not answer.
     pub(super) fn resolver(&mut self, trace: &Trace) {
-        if self.observations.address().is_some() {
+        if self.observations.passed() {
             return;
         }
         let Ok(Some(client)) = self.network.instances.get(&self.flow.instance_id) else { return };

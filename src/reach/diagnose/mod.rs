@@ -188,7 +188,7 @@ impl<'a> Draft<'a> {
 
     fn finish(mut self, trace: Trace, last: Trace) -> Diagnosis {
         let disposition = self.disposition(&trace);
-        if self.observations.address().is_some() {
+        if self.observations.passed() {
             self.packet_outweighs();
         }
         // Stable: the order of the path stays.
@@ -209,7 +209,7 @@ impl<'a> Draft<'a> {
 
     /// The packet test outweighs the walk; then what surely stops the packet; then what is not known.
     fn disposition(&self, trace: &Trace) -> Disposition {
-        if self.observations.address().is_some() {
+        if self.observations.passed() {
             return Disposition::Delivered;
         }
         let surely = |finding: &Finding| finding.certainty == Certainty::Certain && stops(finding);

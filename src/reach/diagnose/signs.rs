@@ -2,7 +2,7 @@
 
 use super::Draft;
 use crate::model::host::{Family, Hook, Host, Target};
-use crate::model::host_health::HostHealth;
+use crate::model::host_health::{HostHealth, Persistence};
 use crate::model::{InstanceId, NetworkInterface, ResourceId};
 use crate::reach::mend::outer;
 use crate::reach::walk::evidence;
@@ -68,6 +68,8 @@ impl Draft<'_> {
         finding.evidence.extend(detail.map(|line| Self::line("cloud-init status --long", line.as_str(), health)));
         match self.first_on(id) {
             Some(at) => self.findings.insert(at, finding),
+            // Whatever it left undone was done since, and comes back at the next boot.
+            None if health.persistence.as_ref().is_some_and(Persistence::is_complete) => {}
             None => {
                 finding.severity = Severity::Warns;
                 self.findings.push(finding);
@@ -131,8 +133,7 @@ impl Draft<'_> {
     /// It translates now. Would it after a reboot?
     fn persistence(&mut self, id: &InstanceId, health: &HostHealth, host: &Host) {
         let Some(kept) = &health.persistence else { return };
-        let rules = !kept.rule_files.is_empty() || !kept.units.is_empty();
-        let forwards = !kept.sysctl_files.is_empty() || !kept.units.is_empty();
+        let (rules, forwards) = (kept.keeps_rules(), kept.keeps_forwarding());
         let works = host.ip_forward && translates(host);
         if !works || (rules && forwards) {
             return;
@@ -167,7 +168,8 @@ impl Draft<'_> {
         let uneven = devices.clone().any(|device| device.mtu > out.mtu);
         let blocked = drops_icmp(host);
         let no_discovery = health.sysctls.get("net.ipv4.ip_no_pmtu_disc").is_some_and(|value| value != "0");
-        if !(hung || (blocked.is_some() && (uneven || out.mtu > 1500))) {
+        // The walk found it, or there is no sign of it.
+        if self.find(Cause::HostPathMtu).is_some() || !(hung || (blocked.is_some() && (uneven || out.mtu > 1500))) {
             return;
         }
         let certainty = if hung && blocked.is_some() { Certainty::Certain } else { Certainty::Likely };

@@ -79,7 +79,7 @@ pub fn parse_gathered(output: &str) -> Result<Gathered, FactsError> {
 }
 
 /// The output by section.
-fn sections(output: &str) -> Result<BTreeMap<&str, String>, FactsError> {
+pub(super) fn sections(output: &str) -> Result<BTreeMap<&str, String>, FactsError> {
     let mut sections: BTreeMap<&str, String> = BTreeMap::new();
     let mut current = None;
     for line in output.lines() {

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 
 use super::FactsError;
 use super::gather::{GATHER, sections};
-use crate::model::host_health::{
-    CloudInit, ConntrackCounters, CpuTimes, HostHealth, Persistence, ProxySetting,
-};
+use crate::model::host_health::{CloudInit, ConntrackCounters, CpuTimes, HostHealth, Persistence, ProxySetting};
 
 /// The services that tell an instance its own address; whether their names resolve is asked on the host.
 const NAMES: &[&str] = &["api.ipify.org", "checkip.amazonaws.com"];
@@ -226,7 +224,8 @@ mod tests {
 
     #[test]
     fn the_kernels_own_connection_tracking_counters_are_hexadecimal() {
-        let health = parsed("=== natdeck conntrack-stat\nentries insert_failed drop early_drop\n0a 10 01 00\n0a 01 00 02\n");
+        let health =
+            parsed("=== natdeck conntrack-stat\nentries insert_failed drop early_drop\n0a 10 01 00\n0a 01 00 02\n");
         assert_eq!(health.conntrack, Some(ConntrackCounters { insert_failed: 17, drop: 1, early_drop: 2 }));
     }
 

@@ -5,11 +5,13 @@
 //! never left out.
 
 mod gather;
+mod health;
 mod ip;
 mod iptables;
 mod nft;
 
 pub use gather::{GATHER, Gathered, parse_gathered, parse_host};
+pub use health::{gather_script, parse_health};
 pub use iptables::{base_chain, parse_iptables_save, parse_rule, split_words};
 pub use nft::parse_nft;
 

@@ -13,6 +13,9 @@ use crate::model::{InstanceId, Network, NetworkInterface, NetworkInterfaceId, Ro
 use crate::reach::routing::has_address;
 use crate::reach::{Cause, Subject};
 
+/// What interfaces in a VPC carry, in bytes (EC2 user guide, "Network MTU").
+const JUMBO: u32 = 9001;
+
 impl Mended<'_> {
     /// A copy of a host that may be edited.
     fn host_mut(&mut self, id: &InstanceId) -> Option<&mut Host> {
@@ -46,6 +49,11 @@ impl Mended<'_> {
                 subject.out_device = Some(device);
             }
             Cause::HostForwardDenied | Cause::HostForwardReplyDenied | Cause::ClientProxyOrFirewall => {
+                if cause != Cause::ClientProxyOrFirewall {
+                    let facing = own.iter().find(|i| i.network_interface_id != outer.network_interface_id);
+                    subject.device = device_name(host, facing.unwrap_or(&outer));
+                    subject.out_device = device_name(host, &outer);
+                }
                 // A host that may not forward is given both rules: one without the other is of no use.
                 return accept(host, subject, cause == Cause::HostForwardDenied);
             }
@@ -82,6 +90,12 @@ impl Mended<'_> {
                 subject.subnet_id = Some(client.subnet_id.clone());
                 subject.network_interface_id = Some(inner.network_interface_id.clone());
                 subject.device = Some(device);
+            }
+            Cause::HostPathMtu => {
+                subject.out_device = device_name(host, &outer);
+                for device in &mut host.interfaces {
+                    device.mtu = device.mtu.max(JUMBO);
+                }
             }
             Cause::HostConntrackFull => {
                 let count = host.ruleset.conntrack.map_or(0, |entries| entries.count);
@@ -162,7 +176,7 @@ fn bring_up(network: &Network, host: &mut Host, interface: &NetworkInterface) {
             altnames: Vec::new(),
             mac_address: Some(interface.mac_address.to_ascii_lowercase()),
             up: true,
-            mtu: 9001,
+            mtu: JUMBO,
             addresses: address.into_iter().collect(),
             rp_filter: 0,
         }),

@@ -69,6 +69,7 @@ impl Workbench {
         let what = match kind {
             PlanKind::Provision => format!("plan stack '{stack}'"),
             PlanKind::Teardown => format!("plan the teardown of '{stack}'"),
+            PlanKind::Repair => format!("go on with a repair of '{stack}'"),
         };
         let failed = |error: &dyn std::error::Error| Failure::new(what.clone(), chain(error));
         let session = self.session().await.map_err(|error| failed(&error))?;
@@ -106,6 +107,10 @@ impl Workbench {
                 ops::plan_provision(session, &spec, &network).await
             }
             PlanKind::Teardown => ops::plan_teardown(stack, &network),
+            PlanKind::Repair => {
+                let reason = "none was begun; a repair is planned from what a diagnosis found";
+                return Err(Failure::new(what, reason.to_owned()));
+            }
         };
         let plan = plan.map_err(|error: PlanningError| failed(&error))?;
         let outputs = plan.outputs();

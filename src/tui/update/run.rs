@@ -152,6 +152,7 @@ fn summary(end: &RunEnd, plan: &Plan) -> (Tone, String) {
     match (end, plan.kind) {
         (RunEnd::Finished, PlanKind::Provision) => (Tone::Ok, "Provisioned: every step is done.".to_owned()),
         (RunEnd::Finished, PlanKind::Teardown) => (Tone::Ok, "Torn down: every step is done.".to_owned()),
+        (RunEnd::Finished, PlanKind::Repair) => (Tone::Ok, "Repaired.".to_owned()),
         (RunEnd::Paused, _) => (Tone::Ok, "Done as far as asked; steps remain.".to_owned()),
         (RunEnd::Stopped, _) => (Tone::Warn, "Stopped. Running again goes on from here.".to_owned()),
         (RunEnd::Failed(failures), _) => (

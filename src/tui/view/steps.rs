@@ -93,6 +93,7 @@ fn ready(model: &Model, session: &Session, area: Rect, painter: &mut Painter<'_>
 fn heading(model: &Model, session: &Session) -> Line {
     let kind = match session.plan.kind {
         PlanKind::Provision => Line::of("Provision ", Tone::Strong),
+        PlanKind::Repair => Line::of("Repair ", Tone::Strong),
         PlanKind::Teardown => Line::of("Tear down ", Tone::Danger),
     };
     let line = kind.and(&session.plan.stack, Tone::Strong);

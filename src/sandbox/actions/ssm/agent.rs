@@ -50,6 +50,17 @@ pub fn obstacle(world: &World, instance_id: &InstanceId) -> Option<Obstacle> {
     if !world.iam.instance_may(profile_arn, "ssm:UpdateInstanceInformation", &resource) {
         return Some(Obstacle::NotAllowed);
     }
+    // The agent holds its connections open: a host that has no room for new ones keeps those.
+    let connected = world.ssm.agents.get(instance_id).is_some_and(|agent| agent.online);
+    let entries = machine.kernel().ruleset.conntrack;
+    let crowded = machine.kernel().ports_taken || entries.is_some_and(|entries| entries.count >= entries.max);
+    let with_room = (connected && crowded).then(|| {
+        let mut machine = machine.clone();
+        machine.kernel_mut().ports_taken = false;
+        machine.kernel_mut().ruleset.conntrack = None;
+        machine
+    });
+    let machine = with_room.as_ref().unwrap_or(machine);
     // The agent registers with `ssm` and is told of its commands by `ssmmessages`. `ec2messages` is for older agents.
     let view = world.view();
     ["ssm", "ssmmessages"].into_iter().find_map(|service| {

@@ -147,14 +147,19 @@ fn write_out(format: &str, ended: &Ended) -> String {
     let seconds = format!("{:.6}", ended.took.as_secs_f64());
     let address = ended.address.map(|address| address.to_string()).unwrap_or_default();
     let size = ended.answer.as_ref().map_or(0, |answer| answer.body.len()).to_string();
+    // curl prints zero for what never came to pass.
+    let never = || "0.000000".to_owned();
+    let connected = ended.answer.is_some() || ended.code == 35 || ended.message.starts_with("SSL");
+    let when = |so: bool| if so { seconds.clone() } else { never() };
+    let resolved = !(ended.code == 6 || ended.message.starts_with("Resolving"));
     let values = [
         ("http_code", format!("{status:03}")),
         ("response_code", format!("{status:03}")),
         ("time_total", seconds.clone()),
-        ("time_connect", seconds.clone()),
-        ("time_starttransfer", seconds.clone()),
-        ("time_namelookup", "0.001000".to_owned()),
-        ("time_appconnect", seconds),
+        ("time_connect", when(connected)),
+        ("time_starttransfer", when(ended.answer.is_some())),
+        ("time_namelookup", if resolved { "0.001000".to_owned() } else { never() }),
+        ("time_appconnect", when(ended.answer.is_some())),
         ("remote_ip", address),
         ("size_download", size),
         ("exitcode", ended.code.to_string()),

@@ -1,0 +1,169 @@
+//! `natdeck diagnose`: why an instance does not get out, and with `--fix` what restores it, done.
+
+use std::net::IpAddr;
+
+use color_eyre::eyre::{self, bail, eyre};
+use jiff::Timestamp;
+
+use super::arguments::{DiagnoseArguments, Output};
+use super::change::carry_out_repair;
+use super::inspect::refuse_blindness;
+use super::output::{Row, diagnose_json, diagnose_text};
+use super::{Answer, Context};
+use crate::aws::Session;
+use crate::model::{Network, ResourceId, World};
+use crate::ops::{self, Looked, OUTSIDE, Question};
+use crate::plan::{Repair, repair};
+use crate::reach::{Diagnosis, Disposition, Finding, Severity};
+
+/// As often the world is looked at again after a repair before it is said not to have helped: AWS's describes lag, and
+/// agents come back late.
+const LOOKS_AFTER_REPAIR: u32 = 4;
+
+pub async fn diagnose(context: &Context, arguments: &DiagnoseArguments) -> eyre::Result<Answer> {
+    if arguments.fix && context.global.read_only {
+        bail!("--fix would change things and --read-only forbids it; without --fix the repairs are shown");
+    }
+    let session = context.connect().await?;
+    let network = ops::observe(&session, None, None).await;
+    refuse_blindness(&network)?;
+    ops::diagnosable(&network, &arguments.instance).map_err(|reason| eyre!(reason))?;
+    let question = question(&session, arguments).await?;
+    context.terminal.say(&format!("asking {} and the hosts on its way", arguments.instance));
+    let mut seen = look(&session, network, &question).await;
+    if arguments.fix {
+        seen = fix(context, &session, &question, arguments.yes, seen).await?;
+    }
+    print(context, arguments, &seen)?;
+    Ok(answer(&seen.diagnosis))
+}
+
+/// One look: the snapshot, what hosts said, and what follows.
+struct Seen {
+    network: Network,
+    looked: Looked,
+    diagnosis: Diagnosis,
+}
+
+async fn look(session: &Session, network: Network, question: &Question) -> Seen {
+    let (diagnosis, looked) = ops::diagnose(session, &network, question).await;
+    Seen { network, looked, diagnosis }
+}
+
+async fn look_again(session: &Session, question: &Question) -> Seen {
+    let network = ops::observe(session, None, None).await;
+    look(session, network, question).await
+}
+
+async fn question(session: &Session, arguments: &DiagnoseArguments) -> eyre::Result<Question> {
+    let Some(to) = &arguments.to else { return Ok(Question::egress(arguments.instance.clone())) };
+    let wrong = || eyre!("'{to}' is not HOST:PORT, such as example.com:443 or 203.0.113.9:5432");
+    let (host, port) = to.rsplit_once(':').ok_or_else(wrong)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let sound = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    if host.is_empty() || !host.chars().all(sound) {
+        return Err(wrong());
+    }
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let address = match host.parse::<IpAddr>() {
+        Ok(address) => address,
+        // The sandbox's internet has names of its own, and one address there is as far as another.
+        Err(_) if *session.world() == World::Sandbox => OUTSIDE,
+        Err(_) => {
+            let mut found = tokio::net::lookup_host((host, port)).await?;
+            found.next().ok_or_else(|| eyre!("the name {host} does not resolve here"))?.ip()
+        }
+    };
+    Ok(Question::to(arguments.instance.clone(), host, address, port))
+}
+
+/// 0 delivered, 1 broken, 3 cannot tell.
+fn answer(diagnosis: &Diagnosis) -> Answer {
+    match diagnosis.disposition {
+        Disposition::Dropped => Answer::No,
+        _ if diagnosis.first_break().is_some() && diagnosis.disposition == Disposition::Delivered => Answer::No,
+        Disposition::Delivered => Answer::Yes,
+        Disposition::InsufficientInformation => Answer::CannotTest,
+    }
+}
+
+fn print(context: &Context, arguments: &DiagnoseArguments, seen: &Seen) -> eyre::Result<()> {
+    let rows: Vec<Row<'_>> = (seen.diagnosis.findings.iter())
+        .map(|finding| Row { finding, repair: repair::repair(finding, &seen.network) })
+        .collect();
+    let observations = &seen.looked.observations;
+    match arguments.output {
+        Output::Json => {
+            context.terminal.json(&diagnose_json(&arguments.instance, &seen.diagnosis, &rows, observations))
+        }
+        Output::Text => context.terminal.document(&diagnose_text(
+            context.terminal.out,
+            &arguments.instance,
+            &seen.diagnosis,
+            &rows,
+            observations,
+            Timestamp::now(),
+        )),
+    }
+}
+
+/// Repairs one finding after the other, looking again after each, until nothing is left that can be repaired.
+async fn fix(
+    context: &Context,
+    session: &Session,
+    question: &Question,
+    yes: bool,
+    mut seen: Seen,
+) -> eyre::Result<Seen> {
+    let terminal = &context.terminal;
+    let journals = context.journals(session).await?;
+    let mut done: Vec<String> = Vec::new();
+    while let Some((finding, repair)) = next(&seen, &done) {
+        terminal.say(&format!("{} {}", terminal.err.strong(&finding.cause.name()), finding.summary));
+        terminal.say(&format!("  repair: {}", repair.title));
+        for change in &repair.changes {
+            terminal.say(&format!("    {}: {} -> {}", change.what, change.before, change.after));
+        }
+        for command in &repair.commands {
+            terminal.say(&terminal.err.faint(&format!("    {command}")));
+        }
+        if let Some(warning) = &repair.widens {
+            terminal.say(&format!("  {} {warning}", terminal.err.warn("widens:")));
+        }
+        if !yes && !terminal.ask_for("Do this? Type yes:", "yes")? {
+            terminal.say("nothing was changed");
+            return Ok(seen);
+        }
+        let stack = ops::stack_of(&seen.network, &finding);
+        let change = ops::begin_repair(session, &journals, &stack, &repair)?;
+        carry_out_repair(context, change).await?;
+        done.push(key(&finding));
+        let mut pause = std::time::Duration::from_millis(200);
+        for _ in 0..LOOKS_AFTER_REPAIR {
+            seen = look_again(session, question).await;
+            let still = seen.diagnosis.findings.iter().any(|finding| done.contains(&key(finding)));
+            if !still && answer(&seen.diagnosis) == Answer::Yes || next(&seen, &done).is_some() {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 3;
+        }
+    }
+    Ok(seen)
+}
+
+/// What tells a finding from another.
+fn key(finding: &Finding) -> String {
+    let id = finding.resource_id.as_ref().map(ResourceId::as_str).unwrap_or_default();
+    format!("{} {id} {:?}", finding.cause, finding.subject.subnet_id)
+}
+
+/// The next finding with a repair that was not made yet: what breaks first, then the warnings.
+fn next(seen: &Seen, done: &[String]) -> Option<(Finding, Repair)> {
+    let mut findings: Vec<&Finding> = seen.diagnosis.findings.iter().collect();
+    findings.sort_by_key(|finding| finding.severity == Severity::Warns);
+    findings.into_iter().filter(|finding| !done.contains(&key(finding))).find_map(|finding| {
+        let repair = repair::repair(finding, &seen.network)?;
+        Some((finding.clone(), repair))
+    })
+}

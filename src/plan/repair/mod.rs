@@ -1,0 +1,109 @@
+//! What puts a finding right: one change, said in full before it is made. Pure.
+//!
+//! A repair touches only what the finding names, is scoped to the private subnet and the port in question, and says in
+//! words when it lets in or out more than that. Where the snapshot does not say enough, there is none.
+
+mod call;
+mod host;
+mod vpc;
+
+use serde::{Deserialize, Serialize};
+
+pub use call::RepairCall;
+pub(super) use call::direction_flag;
+
+use super::{Call, Output, Outputs, Plan, PlanKind, Step, StepId, StepState};
+use crate::model::{Network, Tags};
+use crate::reach::{Cause, Certainty, Finding};
+
+/// What would be different afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The resource and its field: `rtb-… 0.0.0.0/0`.
+    pub what: String,
+    pub before: String,
+    pub after: String,
+}
+
+/// How one finding is put right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    pub cause: Cause,
+    /// `Point 0.0.0.0/0 of rtb-… at eni-…`.
+    pub title: String,
+    pub changes: Vec<Change>,
+    /// One as a rule; two where something has to be made first.
+    pub steps: Vec<Step>,
+    /// The same by hand: aws CLI lines, or commands on the host.
+    pub commands: Vec<String>,
+    /// What passes afterwards that is more than the packets in question, in words.
+    pub widens: Option<String>,
+}
+
+/// The repair of a finding. `None`: natdeck has none, or is not sure what to change.
+pub fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
+    if finding.certainty == Certainty::Guess || !finding.cause.repairable() {
+        return None;
+    }
+    vpc::repair(finding, network).or_else(|| host::repair(finding, network))
+}
+
+impl Repair {
+    /// As a plan that the saga runs. `stack` is whose journal it is written to.
+    pub fn plan(&self, stack: &str) -> Plan {
+        Plan {
+            stack: stack.to_owned(),
+            kind: PlanKind::Repair,
+            steps: self.steps.clone(),
+            notes: self.widens.iter().cloned().collect(),
+            blockers: Vec::new(),
+        }
+    }
+}
+
+/// A repair in the making.
+struct Draft {
+    title: String,
+    changes: Vec<Change>,
+    calls: Vec<Call>,
+    widens: Option<String>,
+    /// In place of the aws CLI lines.
+    commands: Option<Vec<String>>,
+}
+
+impl Draft {
+    fn one(title: String, change: Change, call: Call) -> Self {
+        Self { title, changes: vec![change], calls: vec![call], widens: None, commands: None }
+    }
+
+    fn widening(mut self, widens: Option<String>) -> Self {
+        self.widens = widens;
+        self
+    }
+
+    fn finish(self, finding: &Finding) -> Repair {
+        let mut steps: Vec<Step> = Vec::new();
+        let count = self.calls.len();
+        for (at, call) in self.calls.into_iter().enumerate() {
+            let name = if count == 1 || at + 1 == count { "repair".to_owned() } else { format!("repair-{}", at + 1) };
+            let waits_for = steps.iter().map(|step| step.id.clone()).collect();
+            steps.push(Step {
+                id: StepId::new(name),
+                title: self.title.clone(),
+                reason: finding.cause.explanation().to_owned(),
+                call,
+                waits_for,
+                tags: Tags::default(),
+                state: StepState::ToDo,
+                output: None::<Output>,
+            });
+        }
+        let lines = || steps.iter().map(|step| step.aws_cli(&Outputs::new())).collect();
+        let commands = self.commands.unwrap_or_else(lines);
+        Repair { cause: finding.cause, title: self.title, changes: self.changes, steps, commands, widens: self.widens }
+    }
+}
+
+fn change(what: impl Into<String>, before: impl Into<String>, after: impl Into<String>) -> Change {
+    Change { what: what.into(), before: before.into(), after: after.into() }
+}
