@@ -10,8 +10,8 @@ mod host_facts;
 mod observe;
 mod plan;
 mod preflight;
-mod watch;
 mod repair;
+mod watch;
 
 pub use action::{AwsAction, StepError};
 pub use change::{Change, ChangeError, Ended, is_unfinished, journal_dir, nodes};
@@ -21,5 +21,5 @@ pub use host_facts::gather as gather_host_facts;
 pub use observe::observe;
 pub use plan::{PlanningError, plan_provision, plan_teardown};
 pub use preflight::{Denied, preflight};
-pub use watch::{WatchRound, watch_round};
 pub use repair::{begin_repair, stack_of};
+pub use watch::{WatchRound, watch_round};
