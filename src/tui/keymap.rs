@@ -35,6 +35,7 @@ pub enum Action {
     Explain,
     CheckHere,
     CheckAll,
+    Watch,
     Mark,
     CopyId,
     CopyArn,

@@ -9,6 +9,7 @@ use tui_input::Input;
 
 use crate::model::{ApiCall, Identity, InstanceId};
 use crate::plan::{Outputs, Plan, PlanKind};
+use crate::reach::history::Watch;
 use crate::reach::{EgressResult, Trace, Verdict};
 use crate::saga::{NodeState, RunMode};
 
@@ -36,11 +37,13 @@ pub struct Settings {
     pub vpc_id: Option<String>,
     /// The stack that provisioning makes and teardown proposes.
     pub stack: String,
+    /// Seconds between the beginnings of two rounds of a watch.
+    pub watch_every_s: i64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { refresh_every_s: 15, vpc_id: None, stack: "natdeck".to_owned() }
+        Self { refresh_every_s: 15, vpc_id: None, stack: "natdeck".to_owned(), watch_every_s: 30 }
     }
 }
 
@@ -361,6 +364,18 @@ pub struct Checks {
     pub failure: Option<Failure>,
     /// To be asked as soon as the next snapshot is there, without taking the screen.
     pub queued: Vec<InstanceId>,
+    /// Whether they are asked again and again.
+    pub watching: Option<Watching>,
+    /// What every check found, by instance.
+    pub history: Watch,
+}
+
+/// Checks that are repeated until the person stops them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watching {
+    pub instance_ids: Vec<InstanceId>,
+    /// When the round that is under way, or was last, was asked for.
+    pub asked_at: Timestamp,
 }
 
 /// One instance that was asked.

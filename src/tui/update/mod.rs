@@ -82,6 +82,7 @@ fn tick(model: &mut Model, now: jiff::Timestamp, effects: &mut Vec<Effect>) {
     if due && model.refresh == Refresh::Idle {
         answers::refresh(model, false, effects);
     }
+    checks::watch_on(model, effects);
 }
 
 /// The texts on the screen that change with time alone.
@@ -157,6 +158,7 @@ fn act(model: &mut Model, binding: &Binding, effects: &mut Vec<Effect>) {
         Action::CopyArn => tree::copy_arn(model, effects),
         Action::CheckHere => checks::here(model, effects),
         Action::CheckAll => checks::all(model, effects),
+        Action::Watch => checks::watch(model, effects),
         Action::Refresh => by_hand(model, effects),
         Action::Freeze => freeze(model),
         Action::Provision => steps::provision(model, effects),
@@ -198,6 +200,7 @@ fn freeze(model: &mut Model) {
     match model.pace {
         Pace::Live => {
             model.pace = Pace::Frozen { since: model.now };
+            checks::stop_watch(model);
             // What is still under way would move the picture: its answer will be late.
             model.refresh = Refresh::Idle;
         }

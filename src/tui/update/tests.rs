@@ -440,3 +440,40 @@ fn a_shell_is_opened_on_the_selected_instance_and_its_end_looks_again() {
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Observe { .. })));
     assert!(model.toasts.iter().any(|toast| toast.text.ends_with("not installed - install it")));
 }
+
+#[test]
+fn a_watch_asks_again_on_a_new_snapshot_never_twice_at_once_and_stops() {
+    let mut model = console_with((120, 40), network(Stage::Provisioned));
+    let answer = |model: &mut Model, effects: &[Effect], verdict| {
+        for effect in effects {
+            if let Effect::Check { generation, instance_ids, .. } = effect {
+                for id in instance_ids {
+                    let progress = CheckProgress::Answered(Box::new(result(id.as_str(), verdict)));
+                    update(model, Message::Check { generation: *generation, progress });
+                }
+                update(model, Message::CheckEnded { generation: *generation, result: Ok(()) });
+            }
+        }
+    };
+    let is_check = |effect: &Effect| matches!(effect, Effect::Check { .. });
+    press(&mut model, "W");
+    let first = observe(&mut model, network(Stage::Provisioned));
+    assert_eq!(first.iter().filter(|effect| is_check(effect)).count(), 1, "it asks on the new snapshot");
+    // Due, and the round before has not ended.
+    let early = update(&mut model, Message::Tick { now: at(31) });
+    assert!(!early.iter().any(is_check) && model.checks.queued.is_empty(), "{early:?}");
+    answer(&mut model, &first, Verdict::ViaNat);
+    update(&mut model, Message::Tick { now: at(32) });
+    let mut changed = network(Stage::Provisioned);
+    changed.network_interfaces.items_mut().get_mut(NAT_ENI_1).unwrap().source_dest_check = true;
+    let second = observe(&mut model, changed);
+    assert!(second.iter().any(is_check), "{second:?}");
+    answer(&mut model, &second, Verdict::NoEgress);
+    let history = &model.checks.history.histories[&InstanceId::new(CLIENT_0)];
+    let why = history.turns.back().unwrap().why().unwrap();
+    assert!(why.contains(&format!("the source/destination check of {NAT_ENI_1} was turned on at ")), "{why}");
+    press(&mut model, "W");
+    assert!(model.checks.watching.is_none());
+    update(&mut model, Message::Tick { now: at(300) });
+    assert!(model.checks.queued.is_empty(), "a watch that was stopped asks nothing");
+}

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::reach::history::{History, clock, sparkline};
 use crate::reach::{EgressResult, Role, Verdict};
 use crate::tui::detail::verdict_tone;
 use crate::tui::keymap::Action;
@@ -79,6 +80,14 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
 }
 
 fn heading(model: &Model) -> Line {
+    let line = state(model);
+    let Some(watching) = &model.checks.watching else { return line };
+    let left = model.settings.watch_every_s - model.now.duration_since(watching.asked_at).as_secs();
+    let next = if model.checks.asking.is_some() { String::new() } else { format!(", next in {} s", left.max(0)) };
+    line.and(format!("   watching every {} s{next}", model.settings.watch_every_s), Tone::Accent)
+}
+
+fn state(model: &Model) -> Line {
     let checks = &model.checks;
     let answered = checks.rows.iter().filter(|row| row.result.is_some()).count();
     let line = Line::of("Egress ", Tone::Strong);
@@ -179,12 +188,32 @@ fn reason(model: &Model, row: &CheckRow, columns: usize) -> Vec<Line> {
             .and(when, Tone::Dim),
         Line::of(format!("{seen_as}; {promised}"), Tone::Text),
     ];
+    if let Some(history) = model.checks.history.histories.get(&row.instance_id).filter(|h| h.samples.len() > 1) {
+        lines.extend(over_time(history, columns));
+    }
     if let Some(reason) = &result.reason {
         lines.extend(hang(&Line::blank(), &Line::blank(), reason, Tone::Text, columns));
     }
     if result.verdict != Verdict::ViaNat {
         let key = model.keymap.key_of(Action::Explain);
         lines.push(Line::of(key, Tone::Key).and(" shows the way, hop by hop", Tone::Dim));
+    }
+    lines
+}
+
+/// Latency over time, what deviates from the usual way out, and the newest change with what came with it.
+fn over_time(history: &History, columns: usize) -> Vec<Line> {
+    let bars = sparkline(&history.samples, columns.saturating_sub(24).min(60));
+    let mut lines =
+        vec![Line::of(bars, Tone::Accent).and(format!("  latency, {} checks", history.samples.len()), Tone::Dim)];
+    let blank = Line::blank();
+    if let Some(finding) = history.finding() {
+        lines.extend(hang(&blank, &blank, &finding, Tone::Bad, columns));
+    }
+    if let Some(turn) = history.turns.back() {
+        let why = turn.why().map_or_else(String::new, |why| format!(": {why}"));
+        let text = format!("{} {}{why}", clock(turn.to.at), turn.kind.code());
+        lines.extend(hang(&blank, &blank, &text, Tone::Text, columns));
     }
     lines
 }
