@@ -260,6 +260,10 @@ pub enum ConnState {
     Related,
     Invalid,
     Untracked,
+    /// The source, or the destination, is translated. Not a state, but iptables lists it with them (`--ctstate DNAT`);
+    /// nft says `ct status dnat`.
+    Snat,
+    Dnat,
 }
 
 /// What a rule does when it matches.

@@ -125,6 +125,24 @@ impl Packet {
         }
     }
 
+    /// The ICMP message that tells the sender of this packet that it was dropped; its source is not chosen yet.
+    pub(super) fn unreachable(self) -> Self {
+        let ipv4 = self.is_ipv4();
+        Self {
+            source: self.unspecified(),
+            destination: self.source,
+            protocol: if ipv4 { Protocol::Icmp } else { Protocol::Icmpv6 },
+            source_port: 0,
+            destination_port: 0,
+            icmp_type: if ipv4 { 3 } else { 1 },
+        }
+    }
+
+    /// Whether this is an ICMP message about another packet.
+    pub(super) fn is_error(&self) -> bool {
+        matches!((self.protocol, self.icmp_type), (Protocol::Icmp, 3) | (Protocol::Icmpv6, 1))
+    }
+
     /// Whether this is IPv4.
     pub(super) fn is_ipv4(&self) -> bool {
         self.destination.is_ipv4()

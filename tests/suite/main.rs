@@ -13,6 +13,8 @@ mod architecture;
 mod bad_input;
 mod console;
 mod faults;
+#[cfg(target_os = "linux")]
+mod kernel_lab;
 mod killed;
 mod killed_process;
 mod load;

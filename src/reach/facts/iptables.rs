@@ -372,7 +372,7 @@ fn states(text: &str) -> Option<Vec<ConnState>> {
     text.split(',').map(state).collect()
 }
 
-/// A connection tracking state in any letter case. `None`: one that is not modelled (SNAT, DNAT).
+/// A connection tracking state in any letter case. `None`: one that is not modelled.
 pub(super) fn state(text: &str) -> Option<ConnState> {
     match text.to_ascii_lowercase().as_str() {
         "new" => Some(ConnState::New),
@@ -380,6 +380,8 @@ pub(super) fn state(text: &str) -> Option<ConnState> {
         "related" => Some(ConnState::Related),
         "invalid" => Some(ConnState::Invalid),
         "untracked" => Some(ConnState::Untracked),
+        "snat" => Some(ConnState::Snat),
+        "dnat" => Some(ConnState::Dnat),
         _ => None,
     }
 }

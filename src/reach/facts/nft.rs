@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-use serde_json::{Map, Value};
+use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
+use serde_json::{Map, Value, json};
 
 use super::FactsError;
 use super::iptables::state;
@@ -28,7 +28,7 @@ pub fn parse_nft(json: &str, listing: &str) -> Result<Vec<FilterTable>, FactsErr
     let objects = document.get("nftables").and_then(Value::as_array).ok_or_else(|| wrong("no 'nftables' list"))?;
     let texts = texts(listing);
     let mut reader = Reader { tables: Vec::new(), sets: BTreeMap::new(), texts };
-    for kind in ["table", "set", "chain", "rule"] {
+    for kind in ["table", "set", "map", "chain", "rule"] {
         for object in objects.iter().filter_map(|object| object.get(kind)?.as_object()) {
             reader.object(kind, object)?;
         }
@@ -41,7 +41,7 @@ type SetKey = (String, String, String);
 struct Reader {
     /// With nft's name of the family: `netdev` tables are read as [`Family::Inet`].
     tables: Vec<(String, FilterTable)>,
-    /// Elements of named sets that do not change by themselves.
+    /// Elements of named sets and maps that do not change by themselves.
     sets: BTreeMap<SetKey, Vec<Value>>,
     texts: BTreeMap<(String, u64), String>,
 }
@@ -70,7 +70,7 @@ impl Reader {
             return Ok(());
         }
         let table_name = text(object, "table")?.to_owned();
-        if kind == "set" {
+        if matches!(kind, "set" | "map") {
             let changing = object.get("flags").is_some_and(|flags| flags.to_string().contains("dynamic"))
                 || object.contains_key("timeout");
             if !changing {
@@ -144,7 +144,16 @@ impl Reader {
                 let unknown = || vec![vec![Match::NotUnderstood(whole())]];
                 alternatives.unwrap_or_else(unknown).into_iter().map(|matches| (matches, None)).collect()
             }
-            "vmap" => verdict_map(value).unwrap_or_else(|| vec![(Vec::new(), Some(Target::NotUnderstood(whole())))]),
+            "vmap" => {
+                let unknown = || vec![(Vec::new(), Some(Target::NotUnderstood(whole())))];
+                self.verdict_map(family, table, value).unwrap_or_else(unknown)
+            }
+            // A limit inside decides whether the rule goes on.
+            "set" if value.get("stmt").is_some() => vec![(vec![Match::NotUnderstood(whole())], None)],
+            // What the walk goes by is changed.
+            "mangle" if value.get("key").is_some_and(is_address_or_port) => {
+                vec![(Vec::new(), Some(Target::NotUnderstood(whole())))]
+            }
             "log" | "comment" | "mangle" | "ct helper" | "flow" | "set" => vec![(Vec::new(), None)],
             name => match verdict(name, value) {
                 Some(target) => vec![(Vec::new(), Some(target))],
@@ -157,6 +166,30 @@ impl Reader {
         }
     }
 
+    /// `ct state vmap { established : accept, … }`, `iifname vmap { "ens6" : jump inside }`, over an anonymous or a
+    /// named map. `None`: not evaluated.
+    fn verdict_map(&self, family: &str, table: &str, value: &Value) -> Option<Vec<(Vec<Match>, Option<Target>)>> {
+        let key = value.get("key")?;
+        let of_states = key.get("ct").and_then(|ct| ct.get("key")).and_then(Value::as_str) == Some("state");
+        let mut all = Vec::new();
+        for pair in self.elements(family, table, value.get("data")?)? {
+            let (value, then) = (pair.get(0)?, pair.get(1)?.as_object()?.iter().next()?);
+            let target = verdict(then.0, then.1)?;
+            if of_states {
+                let condition = Match::State { states: states(value)?, negated: false };
+                all.push((vec![condition], Some(target)));
+                continue;
+            }
+            for value in plain(value) {
+                all.push((field(key, &value, false)?, Some(target.clone())));
+            }
+        }
+        if all.is_empty() {
+            all.push((Vec::new(), Some(Target::Continue)));
+        }
+        Some(all)
+    }
+
     /// The alternatives of a condition, each a list of which all must hold. `None`: not evaluated.
     fn condition(&self, family: &str, table: &str, value: &Value) -> Option<Vec<Vec<Match>>> {
         let negated = match value.get("op")?.as_str()? {
@@ -166,8 +199,15 @@ impl Reader {
         };
         let left = value.get("left")?;
         let right = value.get("right")?;
-        if left.get("ct").and_then(|ct| ct.get("key")).and_then(Value::as_str) == Some("state") {
-            return Some(vec![vec![Match::State { states: states(right)?, negated }]]);
+        match left.get("ct").and_then(|ct| ct.get("key")).and_then(Value::as_str) {
+            Some("state") => return Some(vec![vec![Match::State { states: states(right)?, negated }]]),
+            // Of the status bits only these two are modelled.
+            Some("status") => {
+                let states = states(right)?;
+                let known = states.iter().all(|state| matches!(state, ConnState::Snat | ConnState::Dnat));
+                return known.then(|| vec![vec![Match::State { states, negated }]]);
+            }
+            _ => {}
         }
         let elements = self.elements(family, table, right)?;
         let one = |element: &Value| field(left, element, negated);
@@ -180,14 +220,36 @@ impl Reader {
 
     /// A single value, or the elements of a set, anonymous or named.
     fn elements(&self, family: &str, table: &str, right: &Value) -> Option<Vec<Value>> {
-        if let Some(set) = right.get("set") {
-            return set.as_array().cloned().or_else(|| Some(vec![set.clone()]));
-        }
-        match right.as_str().and_then(|text| text.strip_prefix('@')) {
-            Some(name) => self.sets.get(&(family.to_owned(), table.to_owned(), name.to_owned())).cloned(),
-            None => Some(vec![right.clone()]),
-        }
+        let named = right.as_str().and_then(|text| text.strip_prefix('@'));
+        let all = match (right.get("set"), named) {
+            (Some(set), _) => set.as_array().cloned().unwrap_or_else(|| vec![set.clone()]),
+            (None, Some(name)) => self.sets.get(&(family.to_owned(), table.to_owned(), name.to_owned()))?.clone(),
+            (None, None) => vec![right.clone()],
+        };
+        Some(all.iter().flat_map(plain).collect())
     }
+}
+
+/// An element without what is attached to it (a comment, a counter), and a range of addresses as networks.
+fn plain(element: &Value) -> Vec<Value> {
+    let value = element.get("elem").and_then(|elem| elem.get("val")).unwrap_or(element);
+    address_range(value).unwrap_or_else(|| vec![value.clone()])
+}
+
+fn address_range(value: &Value) -> Option<Vec<Value>> {
+    let range = value.get("range")?.as_array()?;
+    let address = |at: usize| range.get(at)?.as_str()?.parse::<IpAddr>().ok();
+    let nets = match (address(0)?, address(1)?) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => IpSubnets::from(Ipv4Subnets::new(first, last, 0)),
+        (IpAddr::V6(first), IpAddr::V6(last)) => IpSubnets::from(Ipv6Subnets::new(first, last, 0)),
+        _ => return None,
+    };
+    Some(nets.map(|net| json!({"prefix": {"addr": net.addr(), "len": net.prefix_len()}})).collect())
+}
+
+fn is_address_or_port(key: &Value) -> bool {
+    let field = key.get("payload").and_then(|payload| payload.get("field")).and_then(Value::as_str);
+    matches!(field, Some("saddr" | "daddr" | "sport" | "dport"))
 }
 
 /// One field compared with one value.
@@ -280,26 +342,6 @@ fn first_address(value: &Value) -> Option<std::net::Ipv4Addr> {
         Some(range) => range.first()?.as_str()?.parse().ok(),
         None => value.as_str()?.parse().ok(),
     }
-}
-
-/// `ct state vmap { established : accept, … }`; other maps are not evaluated.
-fn verdict_map(value: &Value) -> Option<Vec<(Vec<Match>, Option<Target>)>> {
-    if value.get("key")?.get("ct")?.get("key")?.as_str()? != "state" {
-        return None;
-    }
-    let pairs = value.get("data")?.get("set")?.as_array()?;
-    let mut all = pairs
-        .iter()
-        .map(|pair| {
-            let (key, then) = (pair.get(0)?, pair.get(1)?.as_object()?.iter().next()?);
-            let condition = Match::State { states: states(key)?, negated: false };
-            Some((vec![condition], Some(verdict(then.0, then.1)?)))
-        })
-        .collect::<Option<Vec<_>>>()?;
-    if all.is_empty() {
-        all.push((Vec::new(), Some(Target::Continue)));
-    }
-    Some(all)
 }
 
 fn states(value: &Value) -> Option<Vec<ConnState>> {

@@ -7,4 +7,4 @@ mod netfilter;
 mod pass;
 
 pub(super) use netfilter::source_translations;
-pub(super) use pass::{Connection, Line, Outcome, Passage, Problem, Stopped, receive, send, source_for};
+pub(super) use pass::{Connection, Line, Outcome, Passage, Problem, Stopped, Told, receive, send, source_for, tell};

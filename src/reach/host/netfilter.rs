@@ -20,6 +20,9 @@ pub(super) struct Seen<'p> {
     /// `None` before routing.
     pub(super) out_device: Option<&'p str>,
     pub(super) state: ConnState,
+    /// Whether the connection's source, or its destination, is translated.
+    pub(super) source_translated: bool,
+    pub(super) destination_translated: bool,
 }
 
 /// What a base chain does with a packet.
@@ -27,7 +30,10 @@ pub(super) struct Seen<'p> {
 pub(super) enum Verdict {
     Accept,
     Drop,
-    Reject,
+    /// The sender is told: by a reset of TCP, or by ICMP.
+    Reject {
+        reset: bool,
+    },
     Masquerade,
     Snat(Ipv4Addr),
     Dnat(Ipv4Addr, Option<u16>),
@@ -55,7 +61,9 @@ pub(super) fn shown_by(table: &FilterTable) -> &'static str {
     }
 }
 
-/// The chains that the kernel enters at a hook for a family, lowest priority number first.
+/// The chains that the kernel enters at a hook for a family, lowest priority number first. Of several with the same
+/// number the one that was made last comes first (`nf_hook_entries_grow`); tables and their chains are listed in the
+/// order in which they were made.
 pub(super) fn base_chains(host: &Host, hook: Hook, ipv4: bool) -> Vec<(&FilterTable, &Chain, BaseChain)> {
     let mut chains: Vec<_> = host
         .ruleset
@@ -70,6 +78,7 @@ pub(super) fn base_chains(host: &Host, hook: Hook, ipv4: bool) -> Vec<(&FilterTa
         .filter_map(|(table, chain)| chain.base.map(|base| (table, chain, base)))
         .filter(|(_, _, base)| base.hook == hook)
         .collect();
+    chains.reverse();
     chains.sort_by_key(|(_, _, base)| base.priority);
     chains
 }
@@ -142,7 +151,10 @@ impl<'r> Run<'r> {
         let verdict = match &rule.target {
             Target::Accept => Verdict::Accept,
             Target::Drop => Verdict::Drop,
-            Target::Reject => Verdict::Reject,
+            // `tcp-reset` is iptables' word, `tcp reset` nft's.
+            Target::Reject => {
+                Verdict::Reject { reset: rule.text.contains("tcp-reset") || rule.text.contains("tcp reset") }
+            }
             Target::Masquerade => Verdict::Masquerade,
             Target::Snat { to } => Verdict::Snat(*to),
             Target::Dnat { to, port } => Verdict::Dnat(*to, *port),
@@ -208,7 +220,14 @@ fn holds(condition: &Match, seen: &Seen<'_>) -> Option<bool> {
         }
         Match::SourcePort { ranges, negated } => port_matches(packet, ranges, packet.source_port, *negated),
         Match::DestinationPort { ranges, negated } => port_matches(packet, ranges, packet.destination_port, *negated),
-        Match::State { states, negated } => states.contains(&seen.state) != *negated,
+        Match::State { states, negated } => {
+            let holds = |state: &ConnState| match state {
+                ConnState::Snat => seen.source_translated,
+                ConnState::Dnat => seen.destination_translated,
+                state => *state == seen.state,
+            };
+            states.iter().any(holds) != *negated
+        }
     })
 }
 

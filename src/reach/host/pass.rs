@@ -84,10 +84,10 @@ pub(in crate::reach) enum Problem {
     },
     /// The source is the host's own address.
     MartianSource,
-    /// A rule or policy. `reject`: the sender is told.
+    /// A rule or policy. `told`: whether and how the sender is told.
     Denied {
         hook: Hook,
-        reject: bool,
+        told: Option<Told>,
     },
     ConntrackFull {
         count: u64,
@@ -107,15 +107,30 @@ pub(in crate::reach) enum Problem {
     },
 }
 
+/// How a kernel tells the sender that it dropped a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::reach) enum Told {
+    /// ICMP destination unreachable, or time exceeded: from an address of the host.
+    Icmp,
+    /// A reset of the TCP connection, in the name of the destination.
+    Reset,
+}
+
 impl Problem {
-    /// Whether the kernel tells the sender.
-    pub(in crate::reach) fn is_told(&self) -> bool {
+    /// Whether and how the kernel tells the sender of a packet that came in from outside.
+    pub(in crate::reach) fn told(&self) -> Option<Told> {
         match self {
-            Self::NoRoute { .. } => true,
-            Self::RefusingRoute { silent, .. } => !silent,
-            Self::Denied { reject, .. } => *reject,
-            _ => false,
+            Self::NoRoute { .. } => Some(Told::Icmp),
+            Self::RefusingRoute { silent, .. } => (!silent).then_some(Told::Icmp),
+            Self::Denied { told, .. } => *told,
+            _ => None,
         }
+    }
+
+    /// Whether a program on the host itself that sent the packet gets an error at once. It does for every route that
+    /// drops, but not where a rule drops without a word.
+    pub(in crate::reach) fn is_told_at_home(&self) -> bool {
+        self.told().is_some() || matches!(self, Self::RefusingRoute { .. })
     }
 }
 
@@ -177,6 +192,26 @@ pub(in crate::reach) fn send(
     Ok(pass.through(Outcome::Leaves { device: route.device.clone() }, Some(route)))
 }
 
+/// The host tells the sender of a packet that it dropped. What it sends, if it can.
+pub(in crate::reach) fn tell(host: &Host, about: &Packet, told: Told) -> Result<Passage, Stopped> {
+    let answer = match told {
+        Told::Reset => about.reply(),
+        Told::Icmp => {
+            let error = about.unreachable();
+            let source = source_for(host, &error)?;
+            Packet { source, ..error }
+        }
+    };
+    let mut pass = Pass::new(host, answer, None, &[]);
+    pass.state = ConnState::Related;
+    let found = pass.lookup(LOOPBACK)?;
+    let route = pass.unicast(found)?;
+    pass.out_device = Some(&route.device);
+    pass.hook(Hook::Output)?;
+    pass.hook(Hook::Postrouting)?;
+    Ok(pass.through(Outcome::Leaves { device: route.device.clone() }, Some(route)))
+}
+
 /// The source address of a socket that is not bound: that of the route to the destination.
 pub(in crate::reach) fn source_for(host: &Host, packet: &Packet) -> Result<IpAddr, Stopped> {
     let unbound = Packet { source: packet.unspecified(), ..*packet };
@@ -216,14 +251,20 @@ struct Pass<'a> {
     state: ConnState,
     /// The connection that this packet is a reply of.
     reply_of: Option<Connection>,
+    /// The connection that this packet goes on with.
+    part_of: Option<Connection>,
     lines: Vec<Line>,
 }
 
 impl<'a> Pass<'a> {
     fn new(host: &'a Host, packet: Packet, in_device: Option<&'a str>, connections: &[Connection]) -> Self {
         let reply_of = connections.iter().find(|c| c.translated.reply() == packet).copied();
-        let known = reply_of.is_some() || connections.iter().any(|c| c.original == packet);
-        let state = if known { ConnState::Established } else { ConnState::New };
+        let part_of = connections.iter().find(|c| c.original == packet).copied();
+        let state = match packet.is_error() {
+            true => ConnState::Related,
+            false if reply_of.is_some() || part_of.is_some() => ConnState::Established,
+            false => ConnState::New,
+        };
         Self {
             host,
             packet,
@@ -233,6 +274,7 @@ impl<'a> Pass<'a> {
             next_hop: None,
             state,
             reply_of,
+            part_of,
             lines: Vec::new(),
         }
     }
@@ -370,7 +412,7 @@ impl<'a> Pass<'a> {
             let decided = evaluate(table, chain, *base, &self.seen(state));
             match decided.verdict {
                 Verdict::Accept => self.quote(decided),
-                Verdict::Drop | Verdict::Reject => return Err(self.deny(hook, decided)),
+                Verdict::Drop | Verdict::Reject { .. } => return Err(self.deny(hook, decided)),
                 Verdict::Masquerade | Verdict::Snat(_) | Verdict::Dnat(..) | Verdict::Unknown => {
                     return Err(self.cannot_tell(decided));
                 }
@@ -386,7 +428,20 @@ impl<'a> Pass<'a> {
     }
 
     fn seen(&self, state: ConnState) -> Seen<'_> {
-        Seen { packet: &self.packet, in_device: self.in_device, out_device: self.out_device, state }
+        let (original, translated) = match self.reply_of.or(self.part_of) {
+            Some(connection) => (connection.original, connection.translated),
+            None => (self.first_seen, self.packet),
+        };
+        let source = |packet: Packet| (packet.source, packet.source_port);
+        let destination = |packet: Packet| (packet.destination, packet.destination_port);
+        Seen {
+            packet: &self.packet,
+            in_device: self.in_device,
+            out_device: self.out_device,
+            state,
+            source_translated: source(original) != source(translated),
+            destination_translated: destination(original) != destination(translated),
+        }
     }
 
     /// A rule that accepts is worth quoting; a policy that does is not.
@@ -397,8 +452,12 @@ impl<'a> Pass<'a> {
     }
 
     fn deny(&mut self, hook: Hook, decided: Decided) -> Stopped {
-        let reject = decided.verdict == Verdict::Reject;
-        self.stop_at(Line::new(decided.source, decided.text), Problem::Denied { hook, reject })
+        let told = match decided.verdict {
+            Verdict::Reject { reset: true } => Some(Told::Reset),
+            Verdict::Reject { reset: false } => Some(Told::Icmp),
+            _ => None,
+        };
+        self.stop_at(Line::new(decided.source, decided.text), Problem::Denied { hook, told })
     }
 
     fn cannot_tell(&mut self, decided: Decided) -> Stopped {
@@ -419,10 +478,15 @@ impl<'a> Pass<'a> {
     }
 
     /// Address translation. Only the first packet of a connection meets the rules, and the first chain that binds it
-    /// is the last that is asked; replies are translated back from the connection's entry.
+    /// is the last that is asked; what follows is translated, and replies are translated back, from the connection's
+    /// entry.
     fn translate(&mut self, hook: Hook) -> Result<(), Stopped> {
         if let Some(connection) = self.reply_of {
-            self.translate_back(hook, &connection);
+            self.translate_like(hook, &connection.original.reply());
+            return Ok(());
+        }
+        if let Some(connection) = self.part_of {
+            self.translate_like(hook, &connection.translated);
             return Ok(());
         }
         if self.state != ConnState::New {
@@ -435,7 +499,7 @@ impl<'a> Pass<'a> {
             let decided = evaluate(table, chain, base, &self.seen(self.state));
             match decided.verdict {
                 Verdict::Accept => continue,
-                Verdict::Drop | Verdict::Reject => return Err(self.deny(hook, decided)),
+                Verdict::Drop | Verdict::Reject { .. } => return Err(self.deny(hook, decided)),
                 Verdict::Unknown => return Err(self.cannot_tell(decided)),
                 Verdict::Masquerade => {
                     let device = self.out_device.unwrap_or_default();
@@ -464,16 +528,16 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn translate_back(&mut self, hook: Hook, connection: &Connection) {
-        let answer = connection.original.reply();
+    /// Destinations change before routing, sources after it.
+    fn translate_like(&mut self, hook: Hook, to: &Packet) {
         match hook {
             Hook::Prerouting | Hook::Output => {
-                self.packet.destination = answer.destination;
-                self.packet.destination_port = answer.destination_port;
+                self.packet.destination = to.destination;
+                self.packet.destination_port = to.destination_port;
             }
             Hook::Input | Hook::Postrouting => {
-                self.packet.source = answer.source;
-                self.packet.source_port = answer.source_port;
+                self.packet.source = to.source;
+                self.packet.source_port = to.source_port;
             }
             Hook::Forward => {}
         }

@@ -5,6 +5,7 @@ mod diagnose;
 mod history;
 mod host;
 mod paths;
+mod real_hosts;
 mod unknown;
 mod world;
 

@@ -8,6 +8,7 @@ use crate::model::{
     ResourceId, Route, RouteState, RouteTable, RouteTarget, SubnetId, Unknown, VpcId,
 };
 use crate::reach::flow::Packet;
+use crate::reach::host::Told;
 use crate::reach::routing::{Chosen, choose, edited_but_not_applied, interface_with_address};
 use crate::reach::{Code, Component, Decision, Direction, Evidence};
 
@@ -136,10 +137,29 @@ impl<'a> Walker<'a> {
             return Err(self.cannot_tell(Component::NetworkInterface, resource, unknown));
         };
         let sender = from.interface.and_then(NetworkInterface::instance_id);
-        if interface.instance_id().is_some_and(|id| sender == Some(id) || self.forwarders.contains(&id)) {
-            return Err(self.not_public(from, &packet));
+        let back = interface.instance_id().is_some_and(|id| sender == Some(id) || self.forwarders.contains(&id));
+        if back && !self.circling {
+            let refused = self.direction == Direction::Forward && self.dies_of_old_age(from, interface, packet);
+            let stop = self.not_public(from, &packet);
+            self.refused = refused;
+            return Err(stop);
         }
         self.cross(from, interface, packet)
+    }
+
+    /// Whether a packet that comes back to a host goes round until its time to live runs out, and the sender hears of
+    /// it. On its way something else may drop it.
+    fn dies_of_old_age(&mut self, from: &From<'a>, interface: &'a NetworkInterface, packet: Packet) -> bool {
+        let end = self.aside(|walker| {
+            walker.circling = true;
+            walker.cross(from, interface, packet).and_then(|place| walker.follow(place))
+        });
+        match (end, self.circled.take()) {
+            (Err(Stop::Dropped), Some((id, packet))) => self.is_told(id, &packet, Told::Icmp),
+            // A drop on the way round may have been told as well.
+            (Err(Stop::Dropped), None) => self.refused,
+            _ => false,
+        }
     }
 
     fn reach_instance(&mut self, from: &From<'a>, id: &'a InstanceId, packet: Packet) -> Step<Place<'a>> {

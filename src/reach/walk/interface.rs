@@ -206,7 +206,8 @@ impl<'a> Walker<'a> {
         }
         let way = if direction == RuleDirection::Ingress { "into" } else { "out of" };
         let first = interface.security_group_ids.first().map(ResourceId::from);
-        if self.tracked.iter().any(|(at, passed)| *at == eni && passed.reply() == *packet) {
+        // Messages about a connection that is let pass belong to it (EC2 guide, "Connection tracking").
+        if packet.is_error() || self.tracked.iter().any(|(at, passed)| *at == eni && passed.reply() == *packet) {
             let detail = format!("the groups of {eni} let the reply {way} it, because they let the packet pass");
             self.hop(Component::SecurityGroup, first, Decision::Allowed, detail, Vec::new());
             return Ok(());

@@ -4,7 +4,7 @@ use super::{End, FORWARDERS_AT_MOST, Pass, Place, Step, Stop, Walker, evidence};
 use crate::model::host::{Hook, Host, HostInterface};
 use crate::model::{InstanceId, NetworkInterface, ResourceId, Unknown};
 use crate::reach::flow::Packet;
-use crate::reach::host::{self, Connection, Outcome, Passage, Problem, Stopped};
+use crate::reach::host::{self, Connection, Outcome, Passage, Problem, Stopped, Told};
 use crate::reach::routing::has_address;
 use crate::reach::{Code, Component, Decision, Direction};
 
@@ -84,6 +84,7 @@ impl<'a> Walker<'a> {
         if self.forwarders.len() >= FORWARDERS_AT_MOST {
             let detail = format!("the packet went through {FORWARDERS_AT_MOST} hosts and goes in circles");
             let code = Code::NatSubnetNotPublic;
+            self.circled = Some((id, *before));
             return Err(self.deny(Component::NatHost, Some(ResourceId::from(id)), code, detail, Vec::new()));
         }
         self.forwarders.push(id);
@@ -147,7 +148,7 @@ impl<'a> Walker<'a> {
     /// The kernel does not let a packet through.
     pub(super) fn host_stops(
         &mut self,
-        id: &InstanceId,
+        id: &'a InstanceId,
         component: Component,
         packet: &Packet,
         stopped: Stopped,
@@ -156,7 +157,13 @@ impl<'a> Walker<'a> {
         let evidence = evidence::lines(stopped.lines);
         let who = self.called(id);
         let reply = self.direction == Direction::Reply;
-        let told = stopped.problem.is_told();
+        let refused = if reply {
+            false
+        } else if self.hops.is_empty() {
+            stopped.problem.is_told_at_home()
+        } else {
+            stopped.problem.told().is_some_and(|told| self.is_told(id, packet, told))
+        };
         self.subject.packet = Some(packet.dropped());
         self.subject.device = match &stopped.problem {
             Problem::InterfaceDown { device } | Problem::ReversePath { device, .. } | Problem::NoAddress { device } => {
@@ -200,8 +207,8 @@ impl<'a> Walker<'a> {
             Problem::MartianSource => {
                 (Code::HostRpFilter, format!("{who} drops {packet}: the source is one of its own addresses"))
             }
-            Problem::Denied { hook, reject } => {
-                let verb = if reject { "rejects" } else { "drops" };
+            Problem::Denied { hook, told } => {
+                let verb = if told.is_some() { "rejects" } else { "drops" };
                 let code = match (component, reply) {
                     (Component::Instance, _) => Code::ClientProxyOrFirewall,
                     (_, false) => Code::HostForwardDenied,
@@ -224,8 +231,27 @@ impl<'a> Walker<'a> {
                 (Code::HostInterfaceDown, format!("{who} has no address on {device} to send from"))
             }
         };
-        self.refused = told && !reply;
+        self.refused = refused;
         self.deny(component, resource, code, detail, evidence)
+    }
+
+    /// Whether the sender hears from a host that it dropped a packet: what the host sends must find its way too.
+    pub(super) fn is_told(&mut self, id: &'a InstanceId, about: &Packet, told: Told) -> bool {
+        let end = self.aside(|walker| {
+            walker.direction = Direction::Reply;
+            // One that goes in circles is as lost as one that is dropped.
+            walker.circling = false;
+            walker.send_word(id, about, told)
+        });
+        matches!(end, Ok(End::Instance(interface)) if interface.instance_id() == Some(&self.flow.instance_id))
+    }
+
+    fn send_word(&mut self, id: &'a InstanceId, about: &Packet, told: Told) -> Step<End<'a>> {
+        let Ok(host) = self.hosts.host(id) else { return Err(Stop::Unknown) };
+        let Ok(passage) = host::tell(host, about, told) else { return Err(Stop::Dropped) };
+        let Outcome::Leaves { device } = passage.outcome else { return Err(Stop::Dropped) };
+        let interface = self.interface_of_device(id, host, &device)?;
+        self.follow(Place::Leaving { interface, packet: passage.packet }).map(|(end, _)| end)
     }
 }
 

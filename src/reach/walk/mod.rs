@@ -20,8 +20,8 @@ use super::host::{Connection, Line};
 use super::{Cause, Code, Component, Decision, Direction, Disposition, Evidence, Flow, Hop, Subject, Trace};
 use crate::model::host::HostFacts;
 use crate::model::{
-    InstanceId, InternetGatewayId, NatGatewayId, Network, NetworkInterface, NetworkInterfaceId, ResourceId, SubnetId,
-    Unknown, VpcId,
+    InstanceId, InternetGatewayId, NatGatewayId, Network, NetworkInterface, NetworkInterfaceId, Protocol, ResourceId,
+    SubnetId, Unknown, VpcId,
 };
 
 /// Follows a flow and its reply through a snapshot, and says where and why it ends.
@@ -61,6 +61,8 @@ pub(super) fn walk_on(network: &Network, hosts: &dyn HostFacts, flow: &Flow, ass
         forwarders: Vec::new(),
         entered_by: Vec::new(),
         last_pass: None,
+        circling: false,
+        circled: None,
     };
     let disposition = match walker.there_and_back() {
         Ok(()) if !walker.assumed.is_empty() => Disposition::InsufficientInformation,
@@ -178,6 +180,10 @@ struct Walker<'a> {
     subject: Subject,
     /// The cause of the hop that drops.
     cause: Option<Cause>,
+    /// A packet that came back to a host it has left is followed on, to see whether it goes round for good.
+    circling: bool,
+    /// Where a packet that goes round ends: its time to live runs out there.
+    circled: Option<(&'a InstanceId, Packet)>,
 }
 
 /// A packet that is forwarded more often than this goes in circles.
@@ -197,7 +203,51 @@ impl<'a> Walker<'a> {
         self.last_pass = None;
         let start = self.answer(end, packet.reply())?;
         let (end, packet) = self.follow(start)?;
-        self.receive_reply(end, &packet)
+        self.receive_reply(end, &packet)?;
+        self.go_on()
+    }
+
+    /// The first packet and its reply do not make a TCP connection yet: the packet after them meets rules that speak of
+    /// established connections. Where it passes it adds nothing to the trace.
+    fn go_on(&mut self) -> Step<()> {
+        if self.flow.protocol != Protocol::Tcp {
+            return Ok(());
+        }
+        self.direction = Direction::Forward;
+        self.forwarders.clear();
+        self.gateway_connections.clear();
+        self.last_pass = None;
+        let (told, unknown, assumed) = (self.hops.len(), self.unknown.len(), self.assumed.len());
+        let gone_on = self.send().and_then(|start| self.follow(start)).map(|_| ());
+        let last = self.hops.len().saturating_sub(1);
+        match gone_on {
+            Ok(()) => {
+                self.hops.truncate(told);
+                self.unknown.truncate(unknown);
+                self.assumed.truncate(assumed);
+            }
+            Err(_) => {
+                self.hops.drain(told..last.max(told));
+                if let Some(hop) = self.hops.last_mut() {
+                    hop.detail = format!("the connection is made, and then: {}", hop.detail);
+                }
+                // Whoever is told of a packet in the middle of a connection has waited for an answer until then.
+                self.refused = false;
+            }
+        }
+        gone_on
+    }
+
+    /// Follows another packet for a while, of which the trace says nothing.
+    fn aside<T>(&mut self, walk: impl FnOnce(&mut Self) -> T) -> T {
+        let (hops, unknown, assumed) = (self.hops.len(), self.unknown.len(), self.assumed.len());
+        let (direction, subject, cause, circling) = (self.direction, self.subject.clone(), self.cause, self.circling);
+        let walked = walk(self);
+        self.hops.truncate(hops);
+        self.unknown.truncate(unknown);
+        self.assumed.truncate(assumed);
+        (self.direction, self.subject, self.cause, self.circling) = (direction, subject, cause, circling);
+        walked
     }
 
     fn follow(&mut self, start: Place<'a>) -> Step<(End<'a>, Packet)> {

@@ -77,7 +77,7 @@ pub(super) fn ranges(text: &str, dash: char) -> Vec<(u16, u16)> {
         .collect()
 }
 
-/// `None` when a state is not one that the model knows (SNAT, DNAT).
+/// `None` when a state is not one that the model knows.
 pub(super) fn states(text: &str) -> Option<Vec<ConnState>> {
     text.split(',')
         .map(|state| match state.trim().to_ascii_lowercase().as_str() {
@@ -86,6 +86,8 @@ pub(super) fn states(text: &str) -> Option<Vec<ConnState>> {
             "related" => Some(ConnState::Related),
             "invalid" => Some(ConnState::Invalid),
             "untracked" => Some(ConnState::Untracked),
+            "snat" => Some(ConnState::Snat),
+            "dnat" => Some(ConnState::Dnat),
             _ => None,
         })
         .collect()

@@ -2,7 +2,7 @@
 
 use super::super::shell::{Interp, Run};
 use super::nft_rule;
-use crate::model::host::{Backend, BaseChain, Chain, ChainKind, Family, FilterTable, Hook, Policy};
+use crate::model::host::{Backend, BaseChain, Chain, ChainKind, Family, FilterTable, Hook, Policy, Rule, Target};
 
 pub(in super::super) fn run(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
     let mut json = false;
@@ -235,35 +235,51 @@ fn one(it: &mut Interp<'_, '_>, words: &[String], _text: &str) -> Run<Done> {
         ("delete", "rule") => {
             // Handles count the rules of the table from 1, as the listing shows them.
             let handle = rest.last().and_then(|word| word.parse::<usize>().ok()).unwrap_or(0);
-            match chain.and_then(|at| open.chains.get_mut(at)) {
-                Some(chain) if handle >= 1 && handle <= chain.rules.len() => {
-                    chain.rules.remove(handle - 1);
+            let Some(chain) = chain.and_then(|at| open.chains.get_mut(at)) else { return Ok(Err(MISSING.to_owned())) };
+            let written = written(&chain.rules);
+            match handle.checked_sub(1).and_then(|at| written.get(at)) {
+                Some(range) => {
+                    chain.rules.drain(range.clone());
                     Ok(())
                 }
-                _ => Err(MISSING.to_owned()),
+                None => Err(MISSING.to_owned()),
             }
         }
         _ => Err(format!("syntax error, unexpected {verb}")),
     })
 }
 
+/// The rules as they were written: one over a set or a map is several here, all with its text.
+fn written(rules: &[Rule]) -> Vec<std::ops::Range<usize>> {
+    let mut all: Vec<std::ops::Range<usize>> = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let before = all.last_mut().filter(|range| {
+            rule.text.contains('{') && rules.get(range.start).is_some_and(|first| first.text == rule.text)
+        });
+        match before {
+            Some(range) => range.end = at + 1,
+            None => all.push(at..at + 1),
+        }
+    }
+    all
+}
+
 fn add_rule(table: &mut FilterTable, at: usize, words: &[String], first: bool) -> Done {
-    let rule = nft_rule::parse(words)?;
+    let rules = nft_rule::parse(words)?;
     let chains: Vec<String> = table.chains.iter().map(|chain| chain.name.clone()).collect();
-    if let crate::model::host::Target::Jump(to) | crate::model::host::Target::Goto(to) = &rule.target
-        && !chains.contains(to)
-    {
+    let missing = |rule: &Rule| match &rule.target {
+        Target::Jump(to) | Target::Goto(to) => !chains.contains(to),
+        _ => false,
+    };
+    if rules.iter().any(missing) {
         return Err(MISSING.to_owned());
     }
     let Some(chain) = table.chains.get_mut(at) else { return Err(MISSING.to_owned()) };
     if chain.rules.len() > 5000 {
         return Err("Could not process rule: Cannot allocate memory".to_owned());
     }
-    if first {
-        chain.rules.insert(0, rule);
-    } else {
-        chain.rules.push(rule);
-    }
+    let at = if first { 0 } else { chain.rules.len() };
+    chain.rules.splice(at..at, rules);
     Ok(())
 }
 
@@ -390,7 +406,7 @@ fn listing(it: &mut Interp<'_, '_>, object: &str, rest: &[String]) -> Run<Done> 
             if let Some(base) = chain.base {
                 text.push_str(&head(base));
             }
-            for rule in &chain.rules {
+            for rule in written(&chain.rules).into_iter().filter_map(|range| chain.rules.get(range.start)) {
                 let line = if table.backend == Backend::Nft {
                     rule.text.clone()
                 } else {

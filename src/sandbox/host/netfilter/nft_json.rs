@@ -99,7 +99,9 @@ fn condition(condition: &Match) -> Option<Value> {
         Match::State { states, negated } => {
             let names: Vec<&str> = states.iter().map(|state| state_name(*state)).collect();
             let op = if *negated { "!=" } else { "in" };
-            Some(json!({ "match": { "op": op, "left": { "ct": { "key": "state" } }, "right": names } }))
+            let translated = states.iter().all(|state| matches!(state, ConnState::Snat | ConnState::Dnat));
+            let key = if translated { "status" } else { "state" };
+            Some(json!({ "match": { "op": op, "left": { "ct": { "key": key } }, "right": names } }))
         }
         Match::Always => None,
         Match::NotUnderstood(text) => Some(json!({ "xt": { "type": "match", "name": text } })),
@@ -134,6 +136,8 @@ fn state_name(state: ConnState) -> &'static str {
         ConnState::Related => "related",
         ConnState::Invalid => "invalid",
         ConnState::Untracked => "untracked",
+        ConnState::Snat => "snat",
+        ConnState::Dnat => "dnat",
     }
 }
 

@@ -6,8 +6,16 @@ use super::convert::{address, interface, protocol, ranges, states};
 use super::spec::of_rule;
 use crate::model::host::{Match, Rule, Target};
 
-/// Reads a rule's words. The text is nft's own spelling, with `counter` where the counts go.
-pub(super) fn parse(words: &[String]) -> Result<Rule, String> {
+/// A way in which a condition can hold: all of these, and for a verdict map what is done then.
+type Way = (Vec<Match>, Option<Target>);
+
+/// How many rules one rule over sets may become.
+const WAYS_AT_MOST: usize = 1024;
+
+/// Reads a rule's words. One over a set or a verdict map becomes several with the same text, one for each element, next
+/// to each other. The text is nft's own spelling, with `counter` where the counts go.
+pub(super) fn parse(words: &[String]) -> Result<Vec<Rule>, String> {
+    let mut ways: Vec<Way> = vec![(Vec::new(), None)];
     let mut rule = Rule { matches: Vec::new(), target: Target::Continue, text: String::new(), packets: 0, bytes: 0 };
     let mut text: Vec<String> = Vec::new();
     let mut at = 0;
@@ -80,7 +88,20 @@ pub(super) fn parse(words: &[String]) -> Result<Rule, String> {
                 continue;
             }
             _ => {
-                at += condition(words.get(at..).unwrap_or_default(), &mut rule.matches, &mut text)?;
+                let (taken, more) = condition(words.get(at..).unwrap_or_default(), &mut text)?;
+                at += taken;
+                if ways.len() * more.len() > WAYS_AT_MOST {
+                    return Err("Could not process rule: Cannot allocate memory".to_owned());
+                }
+                ways = ways
+                    .iter()
+                    .flat_map(|(matches, target)| {
+                        more.iter().map(move |(also, then)| {
+                            let all = matches.iter().chain(also).cloned().collect();
+                            (all, then.clone().or_else(|| target.clone()))
+                        })
+                    })
+                    .collect();
                 continue;
             }
         }
@@ -88,11 +109,15 @@ pub(super) fn parse(words: &[String]) -> Result<Rule, String> {
         at += 1;
     }
     rule.text = text.join(" ");
-    Ok(rule)
+    let each = ways.into_iter().map(|(mut matches, target)| {
+        matches.extend(rule.matches.iter().cloned());
+        Rule { matches, target: target.unwrap_or_else(|| rule.target.clone()), ..rule.clone() }
+    });
+    Ok(each.collect())
 }
 
-/// One match; how many words it has.
-fn condition(words: &[String], matches: &mut Vec<Match>, text: &mut Vec<String>) -> Result<usize, String> {
+/// One match: how many words it has, and the ways in which it can hold.
+fn condition(words: &[String], text: &mut Vec<String>) -> Result<(usize, Vec<Way>), String> {
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     let first = word(0);
     let keys = match first {
@@ -102,6 +127,9 @@ fn condition(words: &[String], matches: &mut Vec<Match>, text: &mut Vec<String>)
         other => return Err(format!("syntax error, unexpected {other}")),
     };
     let mut at = keys;
+    if word(at) == "vmap" {
+        return verdict_map(words, keys, text);
+    }
     let negated = word(at) == "!=";
     at += usize::from(matches!(word(at), "!=" | "==" | "="));
     let mut values = Vec::new();
@@ -123,63 +151,119 @@ fn condition(words: &[String], matches: &mut Vec<Match>, text: &mut Vec<String>)
     }
     let key = if first == "meta" { word(1).to_owned() } else { words.get(..keys).unwrap_or_default().join(" ") };
     let bare: Vec<String> = values.iter().map(|value| value.trim_matches('"').to_owned()).collect();
-    let single = bare.first().map_or("", String::as_str);
     let joined = bare.join(",");
-    let printed = match (key.as_str(), bare.len()) {
-        ("iifname" | "oifname" | "iif" | "oif", 1) => format!("\"{single}\""),
-        ("iifname" | "oifname" | "iif" | "oif", _) => {
-            format!("{{ {} }}", bare.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "))
-        }
-        ("ct state", _) => joined.clone(),
-        (_, 1) => single.to_owned(),
-        _ => format!("{{ {} }}", bare.join(", ")),
+    let quoted = |value: &String| if is_device(&key) { format!("\"{value}\"") } else { value.clone() };
+    let printed = match bare.as_slice() {
+        _ if key == "ct state" => joined.clone(),
+        [one] => quoted(one),
+        all => format!("{{ {} }}", all.iter().map(quoted).collect::<Vec<_>>().join(", ")),
     };
-    let shown =
-        if matches!(key.as_str(), "l4proto" | "mark" | "nfproto") { format!("meta {key}") } else { key.clone() };
-    let text_part = format!("{shown} {}{printed}", if negated { "!= " } else { "" });
-    let unknown = Match::NotUnderstood(text_part.clone());
+    let text_part = format!("{} {}{printed}", shown(&key), if negated { "!= " } else { "" });
+    let unknown = || vec![(vec![Match::NotUnderstood(text_part.clone())], None)];
+    // States and ports have lists of their own; of other values any may hold, or with `!=` none.
+    let ways = match key.as_str() {
+        "ct state" | "tcp dport" | "udp dport" | "tcp sport" | "udp sport" | "th dport" | "th sport" => {
+            one_of(&key, &joined, bare.len(), negated).map(|matches| vec![(matches, None)])
+        }
+        _ => {
+            let each: Option<Vec<Vec<Match>>> =
+                bare.iter().flat_map(|value| values_of(value)).map(|value| one_of(&key, &value, 1, negated)).collect();
+            each.map(|each| match negated {
+                true => vec![(each.concat(), None)],
+                false => each.into_iter().map(|matches| (matches, None)).collect(),
+            })
+        }
+    };
+    let ways = ways.unwrap_or_else(unknown);
+    text.push(text_part);
+    Ok((at, ways))
+}
+
+fn is_device(key: &str) -> bool {
+    matches!(key, "iifname" | "oifname" | "iif" | "oif")
+}
+
+fn shown(key: &str) -> String {
+    if matches!(key, "l4proto" | "mark" | "nfproto") { format!("meta {key}") } else { key.to_owned() }
+}
+
+/// A value, or the networks that make up a range of addresses.
+fn values_of(value: &str) -> Vec<String> {
+    let range = value.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    match range {
+        Some((first, last)) => ipnet::Ipv4Subnets::new(first, last, 0).map(|net| net.to_string()).collect(),
+        None => vec![value.to_owned()],
+    }
+}
+
+/// One field compared with a value, or with the `count` values of a list. `None`: not evaluated.
+fn one_of(key: &str, value: &str, count: usize, negated: bool) -> Option<Vec<Match>> {
     let net = || -> Option<IpNet> {
-        single.parse().ok().or_else(|| single.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
+        value.parse().ok().or_else(|| value.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
     };
     let ports = |destination: bool| {
-        let ranges = ranges(&joined, '-');
-        let named = ranges.len() == bare.len();
-        match (named, destination) {
-            (false, _) => unknown.clone(),
-            (true, true) => Match::DestinationPort { ranges, negated },
-            (true, false) => Match::SourcePort { ranges, negated },
-        }
+        let ranges = Some(ranges(value, '-')).filter(|ranges| ranges.len() == count)?;
+        Some(match destination {
+            true => Match::DestinationPort { ranges, negated },
+            false => Match::SourcePort { ranges, negated },
+        })
     };
-    match key.as_str() {
-        "iifname" | "iif" | "oifname" | "oif" if bare.len() == 1 => {
-            let (name, prefix) = interface(single, '*');
-            matches.push(if key.starts_with('i') {
-                Match::In { name, prefix, negated }
-            } else {
-                Match::Out { name, prefix, negated }
-            });
+    let name = || interface(value, '*');
+    Some(match key {
+        "iifname" | "iif" => {
+            let (name, prefix) = name();
+            vec![Match::In { name, prefix, negated }]
         }
-        "ip saddr" | "ip6 saddr" | "ip daddr" | "ip6 daddr" if bare.len() == 1 => matches.push(match net() {
-            Some(net) if key.ends_with("saddr") => Match::Source { net, negated },
-            Some(net) => Match::Destination { net, negated },
-            None => unknown,
-        }),
-        "l4proto" | "ip protocol" | "ip6 nexthdr" if bare.len() == 1 => {
-            matches.push(Match::Protocol { protocol: protocol(single), negated });
+        "oifname" | "oif" => {
+            let (name, prefix) = name();
+            vec![Match::Out { name, prefix, negated }]
         }
+        "ip saddr" | "ip6 saddr" => vec![Match::Source { net: net()?, negated }],
+        "ip daddr" | "ip6 daddr" => vec![Match::Destination { net: net()?, negated }],
+        "l4proto" | "ip protocol" | "ip6 nexthdr" => vec![Match::Protocol { protocol: protocol(value), negated }],
         "tcp dport" | "udp dport" | "tcp sport" | "udp sport" => {
-            matches.push(Match::Protocol { protocol: protocol(first), negated: false });
-            matches.push(ports(key.ends_with("dport")));
+            let name = key.split(' ').next().unwrap_or_default();
+            vec![Match::Protocol { protocol: protocol(name), negated: false }, ports(key.ends_with("dport"))?]
         }
-        "th dport" | "th sport" => matches.push(ports(key.ends_with("dport"))),
-        "ct state" => matches.push(match states(&joined) {
-            Some(states) => Match::State { states, negated },
-            None => unknown,
-        }),
-        _ => matches.push(unknown),
+        "th dport" | "th sport" => vec![ports(key.ends_with("dport"))?],
+        "ct state" => vec![Match::State { states: states(value)?, negated }],
+        "ct status" if matches!(value, "snat" | "dnat") => vec![Match::State { states: states(value)?, negated }],
+        _ => return None,
+    })
+}
+
+/// `ct state vmap { established : accept, invalid : drop }`.
+fn verdict_map(words: &[String], keys: usize, text: &mut Vec<String>) -> Result<(usize, Vec<Way>), String> {
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let key = if word(0) == "meta" { word(1).to_owned() } else { words.get(..keys).unwrap_or_default().join(" ") };
+    let inner = words.get(keys + 2..).unwrap_or_default();
+    let end = inner.iter().position(|word| word == "}");
+    let (Some(end), "{") = (end, word(keys + 1)) else {
+        return Err("maps with a name are not supported by the simulated host".to_owned());
+    };
+    let pairs = inner.get(..end).unwrap_or_default().join(" ");
+    let mut ways = Vec::new();
+    for pair in pairs.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let wrong = || format!("syntax error, unexpected {pair}");
+        let (value, then) = pair.rsplit_once(':').ok_or_else(wrong)?;
+        let then: Vec<&str> = then.split_whitespace().collect();
+        let target = match then.as_slice() {
+            ["accept"] => Target::Accept,
+            ["drop"] => Target::Drop,
+            ["return"] => Target::Return,
+            ["continue"] => Target::Continue,
+            ["jump", chain] => Target::Jump((*chain).to_owned()),
+            ["goto", chain] => Target::Goto((*chain).to_owned()),
+            _ => return Err(wrong()),
+        };
+        for value in values_of(value.trim().trim_matches('"')) {
+            let matches = one_of(&key, &value, 1, false);
+            let matches = matches.unwrap_or_else(|| vec![Match::NotUnderstood(format!("{} {value}", shown(&key)))]);
+            ways.push((matches, Some(target.clone())));
+        }
     }
-    text.push(text_part);
-    Ok(at)
+    text.push(format!("{} vmap {{ {} }}", shown(&key), pairs.replace(" ,", ",")));
+    Ok((keys + 3 + end, ways))
 }
 
 /// An iptables-nft rule in nft's words, as `nft list ruleset` shows it.

@@ -324,8 +324,12 @@ fn change_address(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
     match (verb, at) {
         ("del" | "delete" | "d", Some(at)) => {
             interface.addresses.remove(at);
+            // With its last IPv4 address an interface loses all its routes (`fib_inetaddr_event`); before that, those
+            // whose source was this address (`fib_sync_down_addr`).
+            let last = net.addr().is_ipv4() && !interface.addresses.iter().any(|net| net.addr().is_ipv4());
             it.machine.kernel.routes.retain(|route| {
-                route.device != found || route.preferred_source != Some(net.addr()) || route.gateway.is_some()
+                let lost = last && route.device == found && route.destination.addr().is_ipv4();
+                !lost && route.preferred_source != Some(net.addr())
             });
             Ok(0)
         }
