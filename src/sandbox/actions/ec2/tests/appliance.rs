@@ -11,7 +11,8 @@ fn fck_nats_image_forwards_and_attaches_the_interface_that_its_configuration_nam
     let default = ("DestinationCidrBlock", "0.0.0.0/0");
     client.ok("CreateRoute", &[("RouteTableId", &table), default, ("GatewayId", &article.gateway)]);
     let interface = client.interface(&article.private);
-    let trust = r#"{"Version":"2012-10-17","Statement":[]}"#;
+    let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",
+        "Principal":{"Service":"ec2.amazonaws.com"}}]}"#;
     for (action, pairs) in [
         ("CreateRole", vec![("RoleName", "nat"), ("AssumeRolePolicyDocument", trust)]),
         ("CreateInstanceProfile", vec![("InstanceProfileName", "nat")]),

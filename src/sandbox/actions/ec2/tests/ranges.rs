@@ -73,7 +73,9 @@ fn the_default_vpc_is_made_once_and_instances_without_a_subnet_go_there() {
     let vpc = client.get("CreateDefaultVpc", &[], "vpcId");
     assert_eq!(client.code("CreateDefaultVpc", &[]), "DefaultVpcAlreadyExists");
     let subnets = client.ok("DescribeSubnets", &[("Filter.1.Name", "default-for-az"), ("Filter.1.Value.1", "true")]);
-    assert_eq!(texts(&subnets, "cidrBlock"), ["172.31.0.0/20", "172.31.16.0/20", "172.31.32.0/20"].map(str::to_owned));
+    let mut ranges = texts(&subnets, "cidrBlock");
+    ranges.sort();
+    assert_eq!(ranges, ["172.31.0.0/20", "172.31.16.0/20", "172.31.32.0/20"].map(str::to_owned));
     let run = client.ok("RunInstances", &image);
     assert_eq!(text(&run, "vpcId"), vpc);
     assert!(!text(&run, "ipAddress").is_empty(), "its subnets are public");
