@@ -21,6 +21,7 @@ def talk(tape):
     host(tape, subnet)
     spot(tape, subnet)
     volumes(tape)
+    block_public_access(tape, vpc)
     made("ec2.delete_subnet", SubnetId=subnet)
     made("ec2.delete_vpc", VpcId=vpc)
     made("ec2.get_ebs_encryption_by_default")
@@ -191,3 +192,16 @@ def volumes(tape):
     made("ec2.describe_snapshots", SnapshotIds=[snapshot])
     made("ec2.delete_snapshot", SnapshotId=snapshot)
     made("ec2.delete_volume", VolumeId=volume)
+
+
+def block_public_access(tape, vpc):
+    made = tape.made
+    made("ec2.describe_vpc_block_public_access_options")
+    exclude = {"VpcId": vpc, "InternetGatewayExclusionMode": "allow-bidirectional"}
+    made_exclusion = made("ec2.create_vpc_block_public_access_exclusion", **exclude)
+    exclusion = made_exclusion["VpcBlockPublicAccessExclusion"]["ExclusionId"]
+    made("ec2.describe_vpc_block_public_access_exclusions", ExclusionIds=[exclusion])
+    made("ec2.modify_vpc_block_public_access_options", InternetGatewayBlockMode="block-ingress")
+    made("ec2.modify_vpc_block_public_access_options", InternetGatewayBlockMode="off")
+    made("ec2.delete_vpc_block_public_access_exclusion", ExclusionId=exclusion)
+    tape.call("ec2.delete_vpc_block_public_access_exclusion", ExclusionId=exclusion)
