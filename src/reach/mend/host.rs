@@ -159,11 +159,26 @@ fn is_lame(host: &Host, interface: &NetworkInterface) -> bool {
             .is_none_or(|name| host.interface(&name).is_none_or(|d| !d.up || d.addresses.is_empty()))
 }
 
+/// What the kernel will call a card that it does not have: `ens6` or `eth1` beside the first one's `ens5` or `eth0`. Where
+/// its siblings tell nothing, the alternative name that Amazon Linux 2023 gives it.
+fn sibling_name(host: &Host, index: u32) -> String {
+    let numbered = |name: &str| {
+        let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let (stem, number) = name.split_at(name.len() - digits);
+        Some((stem.to_owned(), number.parse::<u32>().ok()?))
+    };
+    let first = host.interfaces.iter().filter(|device| device.name != "lo").filter_map(|d| numbered(&d.name)).min();
+    match first {
+        Some((stem, number)) => format!("{stem}{}", number + index),
+        None => format!("device-number-{index}"),
+    }
+}
+
 fn bring_up(network: &Network, host: &mut Host, interface: &NetworkInterface) {
     let length = subnet_cidr(network, interface).map_or(32, |net| net.prefix_len());
     let address = interface.private_ip.and_then(|ip| Ipv4Net::new(ip, length).ok()).map(IpNet::V4);
     let index = interface.attachment.as_ref().map_or(0, |a| a.device_index);
-    let name = device_name(host, interface).unwrap_or_else(|| format!("device-number-{index}"));
+    let name = device_name(host, interface).unwrap_or_else(|| sibling_name(host, index));
     match host.interfaces.iter_mut().find(|device| device.name == name) {
         Some(device) => {
             device.up = true;

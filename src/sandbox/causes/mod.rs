@@ -184,6 +184,5 @@ pub fn list() -> Vec<Row> {
 
 /// Whether the sandbox can make it happen at all.
 pub fn possible(cause: Cause) -> bool {
-    // Block Public Access: not yet among the operations that the sandbox answers.
-    !matches!(cause, Cause::SgReferencesNotPreserved | Cause::NoSuchAddress | Cause::VpcBlockPublicAccess)
+    !matches!(cause, Cause::SgReferencesNotPreserved | Cause::NoSuchAddress)
 }
