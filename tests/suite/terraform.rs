@@ -262,7 +262,7 @@ fn every_fixture_applies_plans_empty_changes_and_leaves_nothing_behind() {
     let Some(mirror) = plugins() else { return };
     let mut folders: Vec<PathBuf> = fs::read_dir(FIXTURES).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
-    assert!(folders.len() >= 5, "{folders:?}");
+    assert!(folders.len() >= 6, "{folders:?}");
     // Terraform mostly waits, for its own pauses between two looks: side by side they take the time of the longest.
     std::thread::scope(|scope| {
         for folder in &folders {
