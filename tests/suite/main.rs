@@ -11,6 +11,7 @@
 
 mod architecture;
 mod bad_input;
+mod causes;
 mod console;
 mod faults;
 #[cfg(target_os = "linux")]

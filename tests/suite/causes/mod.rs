@@ -1,0 +1,5 @@
+//! Causes in random worlds: what the diagnosis says must be what curl gets, and nothing healthy may be blamed.
+
+mod random;
+mod sight;
+mod worlds;
