@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Code, Disposition, Evidence, Flow, Hop, Severity, Trace};
+use super::{Cause, Code, Decision, Disposition, Evidence, Flow, Hop, Severity, Trace};
 use crate::model::{ResourceId, Unknown};
 
 /// How sure a finding is.
@@ -123,6 +123,14 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
+    /// Where on the path the packet is stopped, or cannot be followed. What comes behind it is how it would go on, were
+    /// it let pass there. `None`: it gets through, or nothing says where it is lost.
+    pub fn stopped_at(&self) -> Option<usize> {
+        let lost = self.disposition != Disposition::Delivered;
+        let stops = |hop: &Hop| matches!(hop.decision, Decision::Denied | Decision::Unknown);
+        self.path.iter().position(stops).filter(|_| lost)
+    }
+
     /// What stops the packet now, or leads it elsewhere.
     pub fn first_break(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.severity == Severity::Breaks)

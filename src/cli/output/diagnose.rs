@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 use super::Paint;
 use crate::model::InstanceId;
 use crate::plan::Repair;
-use crate::reach::{
-    Certainty, Decision, Diagnosis, Direction, Disposition, Evidence, Finding, Hop, Observations, Severity,
-};
+use crate::reach::{Certainty, Decision, Diagnosis, Direction, Disposition, Evidence, Finding, Observations, Severity};
 
 /// Lines are broken so that they fit an 80 column terminal.
 const COLUMNS: usize = 79;
@@ -53,7 +51,8 @@ pub fn diagnose_json(
     let hops: Vec<Value> = diagnosis
         .path
         .iter()
-        .map(|hop| {
+        .enumerate()
+        .map(|(at, hop)| {
             json!({
                 "component": hop.component,
                 "resource_id": hop.resource_id,
@@ -61,6 +60,7 @@ pub fn diagnose_json(
                 "decision": hop.decision,
                 "detail": hop.detail,
                 "code": hop.code,
+                "reached": diagnosis.stopped_at().is_none_or(|stopped| at <= stopped),
             })
         })
         .collect();
@@ -93,15 +93,7 @@ pub fn diagnose_text(
     };
     push(&mut out, &format!("{painted} "), 2, &verdict);
     out.push_str(&format!("\n{}\n", paint.strong("Path")));
-    let mut direction = None;
-    for hop in &diagnosis.path {
-        if direction != Some(hop.direction) {
-            direction = Some(hop.direction);
-            let way = if hop.direction == Direction::Forward { "out" } else { "back" };
-            out.push_str(&format!("  {}\n", paint.faint(way)));
-        }
-        path_line(&mut out, paint, hop);
-    }
+    path(&mut out, paint, diagnosis);
     let breaks = || rows.iter().filter(|row| row.finding.severity == Severity::Breaks);
     let warnings = || rows.iter().filter(|row| row.finding.severity == Severity::Warns);
     if let Some(first) = breaks().next() {
@@ -155,13 +147,39 @@ fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &Obser
     }
 }
 
-fn path_line(out: &mut String, paint: Paint, hop: &Hop) {
-    let mark = match hop.decision {
-        Decision::Denied => paint.bad("✗"),
-        Decision::Unknown => paint.warn("?"),
-        _ => paint.good("✓"),
-    };
-    push(out, &format!("  {mark} "), 4, &hop.detail);
+/// Hop by hop to where the packet is stopped; behind it only what would stop it next.
+fn path(out: &mut String, paint: Paint, diagnosis: &Diagnosis) {
+    let stopped_at = diagnosis.stopped_at();
+    let mut direction = None;
+    let mut passed_over = 0;
+    for (at, hop) in diagnosis.path.iter().enumerate() {
+        let beyond = stopped_at.is_some_and(|stopped| at > stopped);
+        let mark = match hop.decision {
+            Decision::Denied => paint.bad("✗"),
+            Decision::Unknown => paint.warn("?"),
+            _ if beyond => {
+                passed_over += 1;
+                continue;
+            }
+            _ => paint.good("✓"),
+        };
+        pass_over(out, paint, &mut passed_over);
+        if direction != Some(hop.direction) {
+            direction = Some(hop.direction);
+            let way = if hop.direction == Direction::Forward { "out" } else { "back" };
+            out.push_str(&format!("  {}\n", paint.faint(way)));
+        }
+        push(out, &format!("  {mark} "), 4, &hop.detail);
+    }
+    pass_over(out, paint, &mut passed_over);
+}
+
+fn pass_over(out: &mut String, paint: Paint, hops: &mut usize) {
+    match std::mem::take(hops) {
+        0 => {}
+        1 => out.push_str(&format!("  {}\n", paint.faint("· 1 hop behind it would let the packet pass"))),
+        n => out.push_str(&format!("  {}\n", paint.faint(&format!("· {n} hops behind it would let the packet pass")))),
+    }
 }
 
 fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timestamp) {

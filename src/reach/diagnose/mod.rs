@@ -6,14 +6,15 @@
 
 mod elsewhere;
 mod guesses;
+mod path;
 mod signs;
 
 use super::mend::{Mended, Mending};
 use super::trace::{Component, Decision};
 use super::walk::walk_on;
 use super::{
-    Cause, Certainty, Code, Diagnosis, Disposition, Evidence, Finding, Flow, Hop, Observations, PacketTest, Severity,
-    Subject, Trace,
+    Cause, Certainty, Code, Diagnosis, Disposition, Evidence, Finding, Flow, Hop, Observations, PacketTest, Place,
+    Severity, Subject, Trace,
 };
 use crate::model::host::HostFacts;
 use crate::model::host_health::HostHealth;
@@ -30,9 +31,9 @@ pub fn diagnose(network: &Network, hosts: &dyn HostFacts, flow: &Flow, observati
         flow,
         observations,
         findings: Vec::new(),
-        marks: Vec::new(),
+        stopped: Vec::new(),
         unknown: Vec::new(),
-        host_assumed: false,
+        assumed: Vec::new(),
     };
     let (trace, last) = draft.walk_past_everything();
     draft.resolver(&trace);
@@ -41,7 +42,7 @@ pub fn diagnose(network: &Network, hosts: &dyn HostFacts, flow: &Flow, observati
     draft.client_signs();
     draft.test_signs();
     draft.guess(&trace);
-    draft.finish(trace, last)
+    draft.finish(trace, &last)
 }
 
 /// A diagnosis in the making.
@@ -52,11 +53,11 @@ struct Draft<'a> {
     observations: &'a Observations,
     /// In the order of the path; warnings anywhere.
     findings: Vec<Finding>,
-    /// The hops that deny, and where on the path they are.
-    marks: Vec<(usize, Hop)>,
+    /// The hops of each walk that was stopped; the last of each denies.
+    stopped: Vec<Vec<Hop>>,
     unknown: Vec<Unknown>,
-    /// A host that is not known was taken to be healthy.
-    host_assumed: bool,
+    /// Hosts that are not known and were taken to be healthy.
+    assumed: Vec<InstanceId>,
 }
 
 impl<'a> Draft<'a> {
@@ -76,8 +77,9 @@ impl<'a> Draft<'a> {
             let Some((cause, subject)) = walked.stopped_by else {
                 let host = now.hops.last().filter(|hop| hop.decision == Decision::Unknown);
                 let host = host.and_then(|hop| hop.resource_id.as_ref()).map(|id| InstanceId::new(id.as_str()));
-                if host.is_some_and(|id| id.as_str().starts_with(InstanceId::PREFIX) && world.assume_host(&id)) {
-                    self.host_assumed = true;
+                let host = host.filter(|id| id.as_str().starts_with(InstanceId::PREFIX));
+                if let Some(id) = host.filter(|id| world.assume_host(id)) {
+                    self.assumed.push(id);
                     continue;
                 }
                 return (trace.clone(), now);
@@ -93,23 +95,29 @@ impl<'a> Draft<'a> {
         let Some(hop) = now.stop() else { return false };
         let cause = self.reconsider(world, cause, &subject);
         let mending = world.mend(cause, &mut subject, hop.direction);
+        // What is wrong on a host is often noticed only behind it.
+        let host = subject.instance_id.as_ref().filter(|_| cause.place() == Place::NatHost).map(ResourceId::from);
+        let resource_id = host.or_else(|| hop.resource_id.clone());
         let known = |finding: &Finding| {
-            finding.cause == cause && finding.resource_id == hop.resource_id && finding.subject.packet == subject.packet
+            finding.cause == cause && finding.resource_id == resource_id && finding.subject.packet == subject.packet
         };
         if self.findings.iter().any(known) || self.findings.len() == CAUSES_AT_MOST {
             return false;
         }
-        let again = self.findings.iter().position(|f| f.cause == cause && f.resource_id == hop.resource_id);
-        self.marks.push((now.hops.len().saturating_sub(1), hop.clone()));
+        let again = self.findings.iter().position(|f| f.cause == cause && f.resource_id == resource_id);
+        self.stopped.push(now.hops.clone());
         if again.is_none() {
-            let certainty =
-                if self.host_assumed || mending == Mending::Assumed { Certainty::Likely } else { Certainty::Certain };
+            let certainty = if !self.assumed.is_empty() || mending == Mending::Assumed {
+                Certainty::Likely
+            } else {
+                Certainty::Certain
+            };
             let finding = Finding {
                 cause,
                 code: cause.code(),
                 severity: cause.severity(),
                 certainty,
-                resource_id: hop.resource_id.clone(),
+                resource_id,
                 summary: hop.detail.clone(),
                 evidence: self.dated(hop.evidence.clone(), subject.instance_id.as_ref()),
                 subject,
@@ -149,7 +157,7 @@ impl<'a> Draft<'a> {
     /// The hosts that forward on the path, each once.
     fn nat_hosts(&self, last: &Trace) -> Vec<InstanceId> {
         let mut ids: Vec<InstanceId> = Vec::new();
-        let on_path = last.hops.iter().chain(self.marks.iter().map(|(_, hop)| hop));
+        let on_path = last.hops.iter().chain(self.stopped.iter().filter_map(|hops| hops.last()));
         for hop in on_path.filter(|hop| hop.component == Component::NatHost) {
             if let Some(id) = hop.resource_id.as_ref().map(|id| InstanceId::new(id.as_str()))
                 && !ids.contains(&id)
@@ -186,7 +194,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn finish(mut self, trace: Trace, last: Trace) -> Diagnosis {
+    fn finish(mut self, trace: Trace, last: &Trace) -> Diagnosis {
         let disposition = self.disposition(&trace);
         if self.observations.passed() {
             self.packet_outweighs();
@@ -203,7 +211,7 @@ impl<'a> Draft<'a> {
         if let Some(PacketTest::CouldNotRun { code, reason }) = &self.observations.test {
             self.unknown.push(Unknown::new("the packet test", format!("{code}: {reason}")));
         }
-        let path = marked(last.hops, self.marks);
+        let path = self.path(last, disposition);
         Diagnosis { trace, disposition, path, findings: self.findings, unknown: self.unknown }
     }
 
@@ -240,16 +248,4 @@ impl<'a> Draft<'a> {
 /// Whether a finding keeps packets from arriving. Another way out does not, unless the walk was stopped there.
 fn stops(finding: &Finding) -> bool {
     finding.code != Code::RoutedToOtherEgress || finding.subject.packet.is_some()
-}
-
-/// The last walk's hops, with the hops that deny in the places where they were met.
-fn marked(hops: Vec<Hop>, marks: Vec<(usize, Hop)>) -> Vec<Hop> {
-    let mut path = hops;
-    for (at, denied) in marks.into_iter().rev() {
-        match path.get_mut(at) {
-            Some(hop) if hop.component == denied.component && hop.direction == denied.direction => *hop = denied,
-            _ => path.insert(at.min(path.len()), denied),
-        }
-    }
-    path
 }

@@ -4,6 +4,7 @@ mod causes;
 mod diagnose;
 mod history;
 mod host;
+mod path;
 mod paths;
 mod real_hosts;
 mod unknown;
