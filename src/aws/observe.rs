@@ -144,7 +144,12 @@ struct Gathered<T> {
 }
 
 /// Makes a part of the snapshot.
-fn part<T>(at: Timestamp, answer: Result<Gathered<T>, Unknown>, gaps: &mut Vec<Unknown>, earlier: Part<T>) -> Part<T> {
+fn part<T, L>(
+    at: Timestamp,
+    answer: Result<Gathered<T>, Unknown>,
+    gaps: &mut Vec<Unknown>,
+    earlier: Part<T, L>,
+) -> Part<T, L> {
     match answer {
         Ok(gathered) => {
             gaps.extend(gathered.gaps);

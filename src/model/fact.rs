@@ -1,10 +1,11 @@
 //! What was seen, when, and what could not be seen.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::{Items, Lookup};
 
 /// Why something could not be observed: denied, throttled, timed out, never asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -44,39 +45,37 @@ impl<T> Fact<T> {
 ///
 /// When the call failed, `shown` still holds what an earlier observation saw (with its age), so that a screen does
 /// not go blank, and `known` refuses, so that no decision rests on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(bound(serialize = "V: Serialize", deserialize = "V: Deserialize<'de>"))]
-pub struct Part<V> {
+pub struct Part<V, L = ()> {
     /// Shared between copies of a snapshot until one of them is edited: a diagnosis edits a part or two of its copy.
-    #[serde(with = "shared")]
-    items: Arc<BTreeMap<String, V>>,
+    items: Items<V>,
     unknown: Option<Unknown>,
     observed_at: Option<Timestamp>,
+    /// Built from `items` when it is first asked for.
+    #[serde(skip, default = "OnceLock::new")]
+    lookup: OnceLock<Arc<L>>,
 }
 
-impl<V> Part<V> {
+impl<V, L> Part<V, L> {
     /// What a complete answer held. Keys are AWS's identifiers.
     pub fn observed(at: Timestamp, items: impl IntoIterator<Item = (String, V)>) -> Self {
-        Self { items: Arc::new(items.into_iter().collect()), unknown: None, observed_at: Some(at) }
+        Self { items: items.into_iter().collect(), unknown: None, observed_at: Some(at), lookup: OnceLock::new() }
     }
 
     /// Nothing is known, and why.
     pub fn unknown(unknown: Unknown) -> Self {
-        Self { items: Arc::default(), unknown: Some(unknown), observed_at: None }
+        Self { unknown: Some(unknown), ..Self::default() }
     }
 
     /// This part failed: keep showing what `earlier` saw.
     #[must_use]
     pub fn or_stale(self, earlier: Self) -> Self {
-        if self.unknown.is_some() {
-            Self { items: earlier.items, unknown: self.unknown, observed_at: earlier.observed_at }
-        } else {
-            self
-        }
+        if self.unknown.is_some() { Self { unknown: self.unknown, ..earlier } } else { self }
     }
 
     /// The resources, or why they are not known. Decisions use this.
-    pub fn known(&self) -> Result<&BTreeMap<String, V>, &Unknown> {
+    pub fn known(&self) -> Result<&Items<V>, &Unknown> {
         match &self.unknown {
             None => Ok(&self.items),
             Some(unknown) => Err(unknown),
@@ -84,7 +83,7 @@ impl<V> Part<V> {
     }
 
     /// The resources to draw: the last that were seen, possibly stale. Decisions use [`Part::known`].
-    pub fn shown(&self) -> &BTreeMap<String, V> {
+    pub fn shown(&self) -> &Items<V> {
         &self.items
     }
 
@@ -103,40 +102,55 @@ impl<V> Part<V> {
         self.observed_at
     }
 
-    /// For a world that edits its own state: the sandbox, tests, and a diagnosis that walks on past what it found.
-    pub fn items_mut(&mut self) -> &mut BTreeMap<String, V>
+    /// What [`Part::known`] holds, by something else than its identifier.
+    pub fn lookup(&self) -> Result<&L, &Unknown>
     where
-        V: Clone,
+        L: Lookup<V>,
     {
-        Arc::make_mut(&mut self.items)
+        self.known().map(|_| self.lookup_shown())
+    }
+
+    /// What [`Part::shown`] holds, by something else than its identifier.
+    pub fn lookup_shown(&self) -> &L
+    where
+        L: Lookup<V>,
+    {
+        self.lookup.get_or_init(|| Arc::new(L::build(&self.items)))
+    }
+
+    /// For a world that edits its own state: the sandbox, tests, and a diagnosis that walks on past what it found.
+    pub fn items_mut(&mut self) -> &mut Items<V> {
+        self.lookup = OnceLock::new();
+        &mut self.items
     }
 }
 
-impl<V> Default for Part<V> {
+impl<V, L> Default for Part<V, L> {
     /// Known to be empty. For building worlds; an observation never starts from this.
     fn default() -> Self {
-        Self { items: Arc::default(), unknown: None, observed_at: None }
+        Self { items: Items::default(), unknown: None, observed_at: None, lookup: OnceLock::new() }
     }
 }
 
-/// The items as if they were not shared.
-mod shared {
-    use super::{Arc, BTreeMap, Deserialize, Serialize};
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<V: Serialize, S: Serializer>(
-        items: &Arc<BTreeMap<String, V>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        items.as_ref().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, V: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Arc<BTreeMap<String, V>>, D::Error> {
-        BTreeMap::deserialize(deserializer).map(Arc::new)
+impl<V, L> Clone for Part<V, L> {
+    /// Copies no resource.
+    fn clone(&self) -> Self {
+        Self {
+            items: self.items.clone(),
+            unknown: self.unknown.clone(),
+            observed_at: self.observed_at,
+            lookup: self.lookup.clone(),
+        }
     }
 }
+
+impl<V: PartialEq, L> PartialEq for Part<V, L> {
+    fn eq(&self, other: &Self) -> bool {
+        self.items == other.items && self.unknown == other.unknown && self.observed_at == other.observed_at
+    }
+}
+
+impl<V: Eq, L> Eq for Part<V, L> {}
 
 #[cfg(test)]
 mod tests {
@@ -144,11 +158,28 @@ mod tests {
 
     #[test]
     fn a_failed_part_shows_what_was_seen_but_knows_nothing() {
-        let seen = Part::observed(Timestamp::UNIX_EPOCH, [("vpc-1".to_owned(), 1)]);
+        let seen: Part<i32> = Part::observed(Timestamp::UNIX_EPOCH, [("vpc-1".to_owned(), 1)]);
         let failed = Part::unknown(Unknown::new("DescribeVpcs", "UnauthorizedOperation")).or_stale(seen);
         assert_eq!(failed.shown().len(), 1);
         assert!(failed.known().is_err());
         assert!(failed.get("vpc-1").is_err());
         assert_eq!(failed.observed_at(), Some(Timestamp::UNIX_EPOCH));
+    }
+    #[test]
+    fn an_edit_is_found_by_the_lookup() {
+        struct Largest(Option<i32>);
+        impl Lookup<i32> for Largest {
+            fn build(items: &Items<i32>) -> Self {
+                Self(items.values().copied().max())
+            }
+        }
+        let mut part: Part<i32, Largest> = Part::observed(Timestamp::UNIX_EPOCH, [("a".to_owned(), 1)]);
+        assert_eq!(part.lookup().unwrap().0, Some(1));
+        let before = part.clone();
+        part.items_mut().insert("b", 2);
+        assert_eq!((before.lookup().unwrap().0, part.lookup().unwrap().0), (Some(1), Some(2)));
+        let failed = Part::unknown(Unknown::new("DescribeVpcs", "UnauthorizedOperation")).or_stale(part);
+        assert!(failed.lookup().is_err(), "what is not known is not looked up");
+        assert_eq!(failed.lookup_shown().0, Some(2));
     }
 }

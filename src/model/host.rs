@@ -313,6 +313,11 @@ impl Host {
 pub trait HostFacts {
     /// The facts of a host, or why there are none.
     fn host(&self, instance_id: &InstanceId) -> Result<&Host, Unknown>;
+
+    /// Whether a host is known, and forwards. For a look at many of which most are not known: no reason is made up.
+    fn forwards(&self, instance_id: &InstanceId) -> bool {
+        self.host(instance_id).is_ok_and(|host| host.ip_forward)
+    }
 }
 
 /// Host facts that were gathered. A host that is not in it was never asked.
@@ -324,5 +329,9 @@ impl HostFacts for Hosts {
             Some(fact) => fact.known().map_err(Clone::clone),
             None => Err(Unknown::new(format!("facts of host {instance_id}"), "the host was not asked")),
         }
+    }
+
+    fn forwards(&self, instance_id: &InstanceId) -> bool {
+        self.get(instance_id).is_some_and(|fact| fact.known().is_ok_and(|host| host.ip_forward))
     }
 }

@@ -17,6 +17,8 @@ mod iam;
 mod id;
 mod identity;
 mod instance;
+mod items;
+mod lookup;
 mod network;
 mod network_acl;
 mod network_interface;
@@ -45,6 +47,8 @@ pub use id::{
 };
 pub use identity::{Identity, World};
 pub use instance::{Instance, InstanceState, StatusCheck};
+pub use items::Items;
+pub use lookup::{AclLookup, InterfaceLookup, Lookup, TableLookup};
 pub use network::{Network, Resource, ResourceId};
 pub use network_acl::{AclAction, AclDirection, AclEntry, NetworkAcl};
 pub use network_interface::{InterfaceAssociation, InterfaceAttachment, InterfaceStatus, NetworkInterface};

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, BlockPublicAccess, EgressOnlyInternetGateway, Instance, InstanceId, InstanceProfile, InternetGateway,
-    ManagedInstance, NatGateway, NetworkAcl, NetworkInterface, Part, PrefixList, RouteTable, SecurityGroup, Subnet,
-    SubnetId, Tags, Unknown, Vpc, VpcEndpoint, VpcId,
+    AclLookup, Address, BlockPublicAccess, EgressOnlyInternetGateway, Instance, InstanceId, InstanceProfile,
+    InterfaceLookup, InternetGateway, ManagedInstance, NatGateway, NetworkAcl, NetworkInterface, Part, PrefixList,
+    RouteTable, SecurityGroup, Subnet, SubnetId, TableLookup, Tags, Unknown, Vpc, VpcEndpoint, VpcId,
 };
 
 /// A snapshot of one region, or of one VPC in it.
@@ -20,14 +20,14 @@ pub struct Network {
     pub observed_at: Option<Timestamp>,
     pub vpcs: Part<Vpc>,
     pub subnets: Part<Subnet>,
-    pub route_tables: Part<RouteTable>,
+    pub route_tables: Part<RouteTable, TableLookup>,
     pub internet_gateways: Part<InternetGateway>,
     pub egress_only_internet_gateways: Part<EgressOnlyInternetGateway>,
     pub nat_gateways: Part<NatGateway>,
-    pub network_interfaces: Part<NetworkInterface>,
+    pub network_interfaces: Part<NetworkInterface, InterfaceLookup>,
     pub instances: Part<Instance>,
     pub security_groups: Part<SecurityGroup>,
-    pub network_acls: Part<NetworkAcl>,
+    pub network_acls: Part<NetworkAcl, AclLookup>,
     pub addresses: Part<Address>,
     pub vpc_endpoints: Part<VpcEndpoint>,
     pub prefix_lists: Part<PrefixList>,
@@ -69,26 +69,18 @@ impl Network {
     /// The route table that applies to a subnet: its own, or else the VPC's main table. `Ok(None)` is an AWS answer
     /// that holds neither.
     pub fn route_table_of(&self, subnet_id: &SubnetId, vpc_id: &VpcId) -> Result<Option<&RouteTable>, &Unknown> {
-        let tables = self.route_tables.known()?;
-        let explicit = tables.values().find(|table| table.subnet_ids().any(|id| id == subnet_id));
-        Ok(explicit.or_else(|| tables.values().find(|table| &table.vpc_id == vpc_id && table.is_main())))
+        let tables = self.route_tables.lookup()?;
+        Ok(tables.of_subnet(subnet_id).or_else(|| tables.main_of(vpc_id)))
     }
 
     /// The network ACL that applies to a subnet.
     pub fn network_acl_of(&self, subnet_id: &SubnetId) -> Result<Option<&NetworkAcl>, &Unknown> {
-        Ok(self.network_acls.known()?.values().find(|acl| acl.subnet_ids.contains(subnet_id)))
+        Ok(self.network_acls.lookup()?.of_subnet(subnet_id))
     }
 
     /// The interfaces of an instance, by device index.
     pub fn interfaces_of(&self, instance_id: &InstanceId) -> Result<Vec<&NetworkInterface>, &Unknown> {
-        let mut interfaces: Vec<_> = self
-            .network_interfaces
-            .known()?
-            .values()
-            .filter(|interface| interface.instance_id() == Some(instance_id))
-            .collect();
-        interfaces.sort_by_key(|interface| interface.attachment.as_ref().map(|a| a.device_index));
-        Ok(interfaces)
+        Ok(self.network_interfaces.lookup()?.of_instance(instance_id).collect())
     }
 }
 

@@ -93,7 +93,11 @@ impl<'a> Teardown<'a> {
     }
 
     /// What of a part carries the tag.
-    fn ours<V>(&self, part: &'a Part<V>, resource: impl Fn(&'a V) -> Resource<'a>) -> Result<Vec<&'a V>, PlanError> {
+    fn ours<V, L>(
+        &self,
+        part: &'a Part<V, L>,
+        resource: impl Fn(&'a V) -> Resource<'a>,
+    ) -> Result<Vec<&'a V>, PlanError> {
         Ok(part.known()?.values().filter(|item| self.is_ours(resource(item).tags())).collect())
     }
 

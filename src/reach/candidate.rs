@@ -28,7 +28,7 @@ pub(super) fn nat_candidate(
     zone: &str,
     not: &InstanceId,
 ) -> Option<Candidate> {
-    let interfaces = network.network_interfaces.known().ok()?;
+    let interfaces = network.network_interfaces.lookup().ok()?;
     let routed = routed_to(network, vpc_id);
     let mut best: Option<(u32, &InstanceId, &NetworkInterface, bool)> = None;
     let mut equals = 0;
@@ -37,13 +37,11 @@ pub(super) fn nat_candidate(
         if instance.vpc_id.as_ref() != Some(vpc_id) || id == not || is_gone(instance) {
             continue;
         }
-        let mut own: Vec<&NetworkInterface> =
-            interfaces.values().filter(|interface| interface.instance_id() == Some(id)).collect();
-        own.sort_by_key(|interface| interface.attachment.as_ref().map(|a| a.device_index));
+        let own: Vec<&NetworkInterface> = interfaces.of_instance(id).collect();
         let in_use = own.iter().any(|interface| routed.contains(&&interface.network_interface_id));
         let unchecked = own.iter().any(|interface| !interface.source_dest_check);
         let named = is_called_nat(instance);
-        let forwards = hosts.host(id).is_ok_and(|host| host.ip_forward);
+        let forwards = hosts.forwards(id);
         if !in_use && !unchecked && !named && !forwards {
             continue;
         }
@@ -77,7 +75,7 @@ pub(super) fn nat_candidate(
 /// Tagged so by natdeck, or with `nat` as a word of its name.
 fn is_called_nat(instance: &Instance) -> bool {
     let named = instance.tags.name().is_some_and(|name| {
-        name.to_ascii_lowercase().split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "nat")
+        name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("nat"))
     });
     named || instance.tags.step().is_some_and(|step| step.starts_with("nat-"))
 }

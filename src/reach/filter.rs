@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::flow::Packet;
-use super::routing::{has_address, prefix_list};
+use super::routing::{interface_with_address, prefix_list};
 use crate::model::{
     AclAction, AclDirection, AclEntry, Network, NetworkAcl, NetworkInterface, Peer, Protocol, RuleDirection,
     SecurityGroup, SecurityGroupId, SecurityGroupRule, Unknown,
@@ -111,10 +111,8 @@ fn in_group(
     group: &SecurityGroupId,
     address: IpAddr,
 ) -> Result<bool, Unknown> {
-    let interfaces = network.network_interfaces.known().map_err(Clone::clone)?;
-    Ok(interfaces.values().any(|other| {
-        other.vpc_id == interface.vpc_id && other.security_group_ids.contains(group) && has_address(other, address)
-    }))
+    let other = interface_with_address(network, &interface.vpc_id, address)?;
+    Ok(other.is_some_and(|other| other.security_group_ids.contains(group)))
 }
 
 /// What a network ACL says about a packet: the entry that decides. `None`: no entry matches, which denies.

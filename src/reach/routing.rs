@@ -101,7 +101,7 @@ pub(super) fn edited_but_not_applied<'a>(
     vpc_id: &VpcId,
 ) -> Option<&'a RouteTable> {
     let tables = network.route_tables.known().ok()?;
-    if tables.values().any(|table| table.subnet_ids().any(|id| id == subnet_id)) {
+    if network.route_tables.lookup().is_ok_and(|tables| tables.of_subnet(subnet_id).is_some()) {
         return None;
     }
     tables.values().filter(|table| &table.vpc_id == vpc_id && !table.is_main()).find(|table| {
@@ -115,14 +115,14 @@ pub(super) fn edited_but_not_applied<'a>(
     })
 }
 
-/// The interface of a VPC that has a private address. Linear in the number of interfaces.
+/// The interface of a VPC that has a private address.
 pub(super) fn interface_with_address<'a>(
     network: &'a Network,
     vpc_id: &VpcId,
     address: IpAddr,
 ) -> Result<Option<&'a NetworkInterface>, Unknown> {
-    let interfaces = network.network_interfaces.known().map_err(Clone::clone)?;
-    Ok(interfaces.values().find(|interface| &interface.vpc_id == vpc_id && has_address(interface, address)))
+    let interfaces = network.network_interfaces.lookup().map_err(Clone::clone)?;
+    Ok(interfaces.with_address(vpc_id, address))
 }
 
 /// Whether a private (or IPv6) address belongs to an interface.

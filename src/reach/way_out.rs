@@ -126,7 +126,7 @@ pub fn owner_of(network: &Network, address: Ipv4Addr) -> Option<(ResourceId, Str
         let id = &gateway.nat_gateway_id;
         return Some((ResourceId::from(id), format!("NAT gateway {id} in {}", gateway.subnet_id)));
     }
-    if let Some(interface) = network.network_interfaces.shown().values().find(|i| i.public_ip() == Some(address)) {
+    if let Some(interface) = network.network_interfaces.lookup_shown().with_public_ip(address) {
         let eni = &interface.network_interface_id;
         return Some(match interface.instance_id() {
             Some(id) => {

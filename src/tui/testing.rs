@@ -51,7 +51,7 @@ fn name(text: &str) -> Tags {
     [("Name", text)].into_iter().collect()
 }
 
-fn part<V>(items: impl IntoIterator<Item = (String, V)>) -> Part<V> {
+fn part<V, L>(items: impl IntoIterator<Item = (String, V)>) -> Part<V, L> {
     Part::observed(start(), items)
 }
 

@@ -2,16 +2,17 @@
 //!
 //! The sentences carry no time: when it was seen is in the snapshots, and who prints a sentence knows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
 use super::fields;
 use crate::model::{
-    AclAction, AclDirection, AclEntry, Address, GatewayAttachment, Instance, ManagedInstance, NatGateway, Network,
-    NetworkAcl, NetworkInterface, Part, Protocol, ResourceId, Route, RouteDestination, RouteState, RouteTable,
-    RuleDirection, SecurityGroup, SecurityGroupRule, Tags, VpcEndpoint,
+    AclAction, AclDirection, AclEntry, Address, BlockPublicAccess, GatewayAttachment, Instance,
+    InternetGatewayBlockMode, Items, ManagedInstance, NatGateway, Network, NetworkAcl, NetworkInterface, Part,
+    Protocol, ResourceId, Route, RouteDestination, RouteState, RouteTable, RuleDirection, SecurityGroup,
+    SecurityGroupRule, Tags, VpcEndpoint,
 };
 
 /// One thing that changed.
@@ -27,6 +28,7 @@ pub struct Note {
 /// left out: what was not seen has not changed.
 pub fn notes(before: &Network, after: &Network) -> Vec<Note> {
     let mut notes = Notes::default();
+    notes.block_public_access(before, after);
     notes.associations(before, after);
     notes.each(&before.route_tables, &after.route_tables, |t| &t.tags, Notes::route_table);
     notes.each(
@@ -58,6 +60,7 @@ pub fn notes(before: &Network, after: &Network) -> Vec<Note> {
     // How many addresses are free changes with everything that comes and goes.
     notes.each(&before.subnets, &after.subnets, |s| &s.tags, |_, _, _, _| &["available_ip_address_count"]);
     notes.each(&before.instance_profiles, &after.instance_profiles, |p| &p.tags, |_, _, _, _| &[]);
+    notes.prefix_lists(before, after);
     notes.agents(&before.managed_instances, &after.managed_instances);
     notes.0
 }
@@ -89,10 +92,10 @@ impl Notes {
 
     /// Every resource of one kind: new, gone, or told by `tell`, which returns the fields that it spoke of. The other
     /// fields that differ are named.
-    fn each<V: PartialEq + Serialize>(
+    fn each<V: PartialEq + Serialize, L>(
         &mut self,
-        before: &Part<V>,
-        after: &Part<V>,
+        before: &Part<V, L>,
+        after: &Part<V, L>,
         tags: impl Fn(&V) -> &Tags,
         tell: impl Fn(&mut Self, &str, &V, &V) -> &'static [&'static str],
     ) {
@@ -111,7 +114,7 @@ impl Notes {
                 Some(_) => {}
             }
         }
-        for (id, resource) in old.iter().filter(|(id, _)| !new.contains_key(*id)) {
+        for (id, resource) in old.iter().filter(|(id, _)| !new.contains_key(id)) {
             self.push(id, format!("{} is gone", named(id, tags(resource))));
         }
     }
@@ -119,7 +122,7 @@ impl Notes {
     /// Which table applies to a subnet is a matter of two tables: told once, across them.
     fn associations(&mut self, before: &Network, after: &Network) {
         let (Ok(old), Ok(new)) = (before.route_tables.known(), after.route_tables.known()) else { return };
-        let main = |tables: &BTreeMap<String, RouteTable>| -> BTreeMap<String, String> {
+        let main = |tables: &Items<RouteTable>| -> BTreeMap<String, String> {
             let mains = tables.values().filter(|table| table.is_main());
             mains.map(|table| (table.vpc_id.to_string(), table.route_table_id.to_string())).collect()
         };
@@ -129,7 +132,7 @@ impl Notes {
                 self.push(table, format!("the main table of {vpc} went from {earlier} to {table}"));
             }
         }
-        let explicit = |tables: &BTreeMap<String, RouteTable>| -> BTreeMap<String, String> {
+        let explicit = |tables: &Items<RouteTable>| -> BTreeMap<String, String> {
             let pairs =
                 tables.values().flat_map(|t| t.subnet_ids().map(|s| (s.to_string(), t.route_table_id.to_string())));
             pairs.collect()
@@ -298,6 +301,52 @@ impl Notes {
         }
     }
 
+    /// The region's switch, and what is exempt from it. An account without the setting blocks nothing.
+    fn block_public_access(&mut self, before: &Network, after: &Network) {
+        let (Ok(old), Ok(new)) = (before.block_public_access.known(), after.block_public_access.known()) else {
+            return;
+        };
+        let mode = |setting: Option<&BlockPublicAccess>| {
+            setting.map_or(InternetGatewayBlockMode::Off, |setting| setting.internet_gateway_block_mode.clone())
+        };
+        let regions: BTreeSet<&str> = old.keys().chain(new.keys()).collect();
+        for region in regions {
+            let (old, new) = (old.get(region), new.get(region));
+            self.went(region, "VPC Block Public Access", &mode(old), &mode(new));
+            let exempt = |setting: Option<&BlockPublicAccess>| -> Vec<String> {
+                let exclusions = setting.map(|setting| setting.exclusions.as_slice()).unwrap_or_default();
+                let shown = exclusions.iter().map(|exclusion| {
+                    let resource = exclusion.resource_arn.rsplit('/').next().unwrap_or_default();
+                    format!("{} ({} for {resource})", exclusion.exclusion_id, exclusion.mode)
+                });
+                shown.collect()
+            };
+            let (old, new) = (exempt(old), exempt(new));
+            for lost in old.iter().filter(|one| !new.contains(one)) {
+                self.push(region, format!("VPC Block Public Access of {region} lost the exclusion {lost}"));
+            }
+            for gained in new.iter().filter(|one| !old.contains(one)) {
+                self.push(region, format!("VPC Block Public Access of {region} gained the exclusion {gained}"));
+            }
+        }
+    }
+
+    /// The ranges of lists that routes and rules may name.
+    fn prefix_lists(&mut self, before: &Network, after: &Network) {
+        let (Ok(old), Ok(new)) = (before.prefix_lists.known(), after.prefix_lists.known()) else { return };
+        for (id, list) in new {
+            let Some(earlier) = old.get(id) else { continue };
+            // Entries that could not be read have not changed.
+            let (Some(old), Some(new)) = (&earlier.cidrs, &list.cidrs) else { continue };
+            for lost in old.iter().filter(|net| !new.contains(net)) {
+                self.push(id, format!("{id} lost the range {lost}"));
+            }
+            for gained in new.iter().filter(|net| !old.contains(net)) {
+                self.push(id, format!("{id} gained the range {gained}"));
+            }
+        }
+    }
+
     /// Agents answer every five minutes: only whether they do is news.
     fn agents(&mut self, before: &Part<ManagedInstance>, after: &Part<ManagedInstance>) {
         let (Ok(old), Ok(new)) = (before.known(), after.known()) else { return };
@@ -307,7 +356,7 @@ impl Notes {
                 Some(earlier) => self.went(id, "the SSM agent", &earlier.ping_status, &agent.ping_status),
             }
         }
-        for id in old.keys().filter(|id| !new.contains_key(*id)) {
+        for id in old.keys().filter(|id| !new.contains_key(id)) {
             self.push(id, format!("the SSM agent of {id} is not registered any more"));
         }
     }

@@ -1,8 +1,6 @@
 //! The plan while it grows, and how what exists is found. Pure.
 
-use std::collections::BTreeMap;
-
-use crate::model::{Instance, InstanceState, NAME, Network, Resource, STACK, STEP, Tags};
+use crate::model::{Instance, InstanceState, Items, NAME, Network, Resource, STACK, STEP, Tags};
 use crate::plan::{Call, Output, Produced, Ref, Spec, Step, StepId, StepState};
 
 /// A plan that grows from top to bottom.
@@ -66,7 +64,7 @@ impl<'a> Draft<'a> {
     /// The first of `items` that the stack's step `id` made.
     pub(super) fn ours<'v, V>(
         &self,
-        items: &'v BTreeMap<String, V>,
+        items: &'v Items<V>,
         id: &str,
         resource: impl Fn(&'v V) -> Resource<'v>,
     ) -> Option<&'v V> {

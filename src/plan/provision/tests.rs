@@ -20,7 +20,7 @@ fn empty() -> Network {
     Network { region: "eu-central-1".to_owned(), ..Network::default() }
 }
 
-fn insert<V: Clone>(part: &mut Part<V>, id: &str, value: V) {
+fn insert<V: Clone, L>(part: &mut Part<V, L>, id: &str, value: V) {
     part.items_mut().insert(id.to_owned(), value);
 }
 

@@ -6,9 +6,10 @@ use crate::model::{Address, AllocationId, InstanceId, Network, RouteTarget, Secu
 use crate::reach::{WayOut, way_out};
 
 /// The identifiers of what an instance's egress hangs on, by what is shown: itself, its interfaces, subnet, table, ACL
-/// and groups, the target of its default route with the same of that, and the gateways of the VPC.
+/// and groups, the target of its default route with the same of that, the gateways of the VPC, and the region for its
+/// Block Public Access.
 pub fn surroundings<'n>(network: &'n Network, instance_id: &InstanceId) -> BTreeSet<&'n str> {
-    let mut found = BTreeSet::new();
+    let mut found = BTreeSet::from([network.region.as_str()]);
     instance(network, instance_id, &mut found);
     match way_out(network, instance_id) {
         Ok(WayOut::NatInstance { instance_id: nat, .. }) => instance(network, &nat, &mut found),

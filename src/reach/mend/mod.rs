@@ -16,8 +16,8 @@ use crate::model::host::{Host, HostFacts};
 use crate::model::{
     AclAction, AclDirection, AclEntry, AssociationId, AttachmentState, GatewayAttachment, InstanceId, InstanceState,
     InterfaceAssociation, InterfaceAttachment, InterfaceStatus, Network, NetworkInterface, NetworkInterfaceId, Part,
-    Peer, Protocol, Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTableAssociation, RouteTarget,
-    RuleDirection, SecurityGroupRule, StatusCheck, Unknown,
+    Peer, Protocol, Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTableAssociation, RouteTableId,
+    RouteTarget, RuleDirection, SecurityGroupRule, StatusCheck, Unknown,
 };
 
 /// The snapshot and the hosts, edited.
@@ -35,6 +35,10 @@ impl HostFacts for Mended<'_> {
             Some(host) => Ok(host),
             None => self.base.host(instance_id),
         }
+    }
+
+    fn forwards(&self, instance_id: &InstanceId) -> bool {
+        self.hosts.get(instance_id).map_or_else(|| self.base.forwards(instance_id), |host| host.ip_forward)
     }
 }
 
@@ -158,7 +162,10 @@ impl<'a> Mended<'a> {
     /// Joins the subject's subnet and table.
     fn associate_with(&mut self, subject: &Subject) -> bool {
         let Some(subnet_id) = subject.subnet_id.clone() else { return false };
-        for table in self.network.route_tables.items_mut().values_mut() {
+        let applies = self.network.route_tables.lookup_shown().of_subnet(&subnet_id);
+        if let Some(id) = applies.map(|table| table.route_table_id.clone())
+            && let Some(table) = self.network.route_tables.items_mut().get_mut(id.as_str())
+        {
             table.associations.retain(|association| association.subnet_id.as_ref() != Some(&subnet_id));
         }
         let Some(table) = self.table(subject) else { return false };
@@ -250,7 +257,11 @@ impl<'a> Mended<'a> {
 
     /// Routes to these targets are blackholes no more.
     fn activate(&mut self, led_to: impl Fn(&RouteTarget) -> bool) {
-        for table in self.network.route_tables.items_mut().values_mut() {
+        let tables = self.network.route_tables.shown().values();
+        let led = tables.filter(|table| table.routes.iter().any(|route| led_to(&route.target)));
+        let led: Vec<RouteTableId> = led.map(|table| table.route_table_id.clone()).collect();
+        for id in led {
+            let Some(table) = self.network.route_tables.items_mut().get_mut(id.as_str()) else { continue };
             for route in table.routes.iter_mut().filter(|route| led_to(&route.target)) {
                 route.state = RouteState::Active;
             }
@@ -277,10 +288,10 @@ impl<'a> Mended<'a> {
             address.instance_id.clone_from(&subject.instance_id);
         }
         let allocation_id = subject.allocation_id.clone();
-        for interface in self.network.network_interfaces.items_mut().values_mut() {
-            if interface.public_ip() == Some(public_ip) {
-                interface.association = None;
-            }
+        let holder = self.network.network_interfaces.lookup_shown().with_public_ip(public_ip);
+        let holder = holder.map(|interface| interface.network_interface_id.clone());
+        if let Some(interface) = self.interface(holder.as_ref()) {
+            interface.association = None;
         }
         let Some(interface) = self.interface(subject.network_interface_id.as_ref()) else { return false };
         interface.association = Some(InterfaceAssociation { public_ip, allocation_id, association_id: None });

@@ -188,3 +188,46 @@ fn a_sparkline_reads_without_colour() {
     assert_eq!(sparkline(&samples, 10), "▂█×?▅");
     assert_eq!(sparkline(&samples, 2), "?█", "the newest, on their own scale");
 }
+
+#[test]
+fn block_public_access_that_comes_on_is_the_change_that_came_with_an_outage() {
+    let mut lab = Lab::article();
+    lab.network.region = "eu-central-1".to_owned();
+    let mut watch = Watch::default();
+    watch.record(&Arc::new(lab.network.clone()), &[answer(Verdict::ViaNat, Some(NAT_PUBLIC))], at(0));
+    let setting = BlockPublicAccess {
+        internet_gateway_block_mode: InternetGatewayBlockMode::BlockIngress,
+        exclusions: vec![BlockPublicAccessExclusion {
+            exclusion_id: "vpcbpa-exclude-1".to_owned(),
+            resource_arn: "arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-2".to_owned(),
+            mode: ExclusionMode::AllowBidirectional,
+        }],
+    };
+    lab.network.block_public_access.items_mut().insert("eu-central-1", setting);
+    let round = watch.record(&Arc::new(lab.network.clone()), &[answer(Verdict::NoEgress, None)], at(7));
+    let [turn] = &round.turns[..] else { panic!("{round:?}") };
+    let told: Vec<&str> = turn.notes.iter().map(|note| note.text.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "VPC Block Public Access of eu-central-1 went from off to block-ingress",
+            "VPC Block Public Access of eu-central-1 gained the exclusion vpcbpa-exclude-1 (allow-bidirectional for vpc-2)"
+        ]
+    );
+}
+
+#[test]
+fn the_ranges_of_a_prefix_list_are_told_where_they_could_be_read() {
+    let mut before = Lab::article().network;
+    let list = |cidrs: Option<&[&str]>| PrefixList {
+        prefix_list_id: PrefixListId::new("pl-1"),
+        prefix_list_name: "partners".to_owned(),
+        cidrs: cidrs.map(|all| all.iter().map(|net| net.parse().unwrap()).collect()),
+    };
+    before.prefix_lists.items_mut().insert("pl-1", list(Some(&["10.0.0.0/8", "192.0.2.0/24"])));
+    let mut after = before.clone();
+    after.prefix_lists.items_mut().insert("pl-1", list(Some(&["10.0.0.0/8", "0.0.0.0/1"])));
+    assert_eq!(texts(&before, &after), ["pl-1 lost the range 192.0.2.0/24", "pl-1 gained the range 0.0.0.0/1"]);
+    after.prefix_lists.items_mut().insert("pl-1", list(None));
+    assert_eq!(texts(&before, &after), [""; 0]);
+}

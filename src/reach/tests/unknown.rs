@@ -13,7 +13,7 @@ fn assert_unknown(trace: &Trace, what: &str) {
     assert!(found, "no '{what}' in {:#?}", trace.unknown);
 }
 
-fn denied<V>(what: &str) -> Part<V> {
+fn denied<V, L>(what: &str) -> Part<V, L> {
     Part::unknown(Unknown::new(what, "UnauthorizedOperation"))
 }
 

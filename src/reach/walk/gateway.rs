@@ -196,17 +196,17 @@ impl<'a> Walker<'a> {
         }
         let interface = match packet.destination {
             IpAddr::V4(public) => {
-                let interfaces = self.network.network_interfaces.known();
+                let interfaces = self.network.network_interfaces.lookup();
                 let interfaces = self.need(Component::PublicAddress, resource.clone(), interfaces)?;
-                let primary = interfaces.values().find(|interface| interface.public_ip() == Some(public));
-                let found = match primary {
+                let found = match interfaces.with_public_ip(public) {
                     Some(interface) => interface.private_ip.map(|private| (interface, IpAddr::V4(private))),
                     None => {
                         let addresses = self.need(Component::PublicAddress, None, self.network.addresses.known())?;
                         let address = addresses.values().find(|address| address.public_ip == public);
                         address.and_then(|address| {
                             let eni = address.network_interface_id.as_ref()?;
-                            Some((interfaces.get(eni.as_str())?, IpAddr::V4(address.private_ip?)))
+                            let interface = self.network.network_interfaces.shown().get(eni.as_str())?;
+                            Some((interface, IpAddr::V4(address.private_ip?)))
                         })
                     }
                 };
@@ -233,12 +233,9 @@ impl<'a> Walker<'a> {
         interface: &'a NetworkInterface,
         packet: Packet,
     ) -> Step<Place<'a>> {
-        let tables = self.need(Component::RouteTable, None, self.network.route_tables.known())?;
-        let edge = tables.values().find(|table| {
-            table.associations.iter().any(|association| association.gateway_id.as_deref() == Some(id.as_str()))
-        });
+        let tables = self.need(Component::RouteTable, None, self.network.route_tables.lookup())?;
         let direct = Place::Entering { interface, packet, from: None };
-        let Some(table) = edge else {
+        let Some(table) = tables.of_gateway(id.as_str()) else {
             return Ok(direct);
         };
         let resource = Some(ResourceId::from(&table.route_table_id));

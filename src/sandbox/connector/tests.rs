@@ -122,7 +122,8 @@ async fn what_makes_no_sense_is_refused_and_not_a_panic() {
 #[tokio::test]
 async fn time_passes_with_the_clock_and_not_with_requests() {
     let sandbox = Sandbox::open(options(None, Scenario::Draft)).unwrap();
-    let id = sandbox.with_world(|world| world.network.instances.shown().keys().next().cloned()).unwrap().unwrap();
+    let id =
+        sandbox.with_world(|world| world.network.instances.shown().keys().next().map(str::to_owned)).unwrap().unwrap();
     ec2(&sandbox, &format!("Action=StopInstances&InstanceId.1={id}")).await.unwrap();
     let state = || sandbox.with_world(|world| world.network.instances.shown()[&id].state.clone()).unwrap();
     assert_eq!(state(), InstanceState::Stopping);

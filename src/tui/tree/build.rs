@@ -27,20 +27,20 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     /// What is shown of a part, with what has gone since the baseline.
-    fn items<V>(&self, part: impl Fn(&Network) -> &Part<V>) -> BTreeMap<&'a str, &'a V> {
+    fn items<V, L: 'a>(&self, part: impl Fn(&Network) -> &Part<V, L>) -> BTreeMap<&'a str, &'a V> {
         let seen = self.seen;
         let gone = part(&seen.baseline)
             .shown()
             .iter()
             .filter(|(id, _)| seen.changes.get(*id) == Some(&crate::model::diff::Change::Removed));
         let here = part(&seen.network).shown().iter();
-        gone.chain(here).map(|(id, value)| (id.as_str(), value)).collect()
+        gone.chain(here).collect()
     }
 
     /// The same, by place and there by name.
-    fn placed<V>(
+    fn placed<V, L: 'a>(
         &self,
-        part: impl Fn(&Network) -> &Part<V>,
+        part: impl Fn(&Network) -> &Part<V, L>,
         place: impl Fn(&'a V) -> Option<&'a str>,
         tags: impl Fn(&'a V) -> &'a Tags,
     ) -> ByPlace<'a, V> {

@@ -31,7 +31,7 @@ pub struct Facts {
 impl Facts {
     pub fn of(network: &Network) -> Self {
         let exposure =
-            network.subnets.shown().iter().map(|(id, subnet)| (id.clone(), exposure(network, subnet))).collect();
+            network.subnets.shown().iter().map(|(id, subnet)| (id.to_owned(), exposure(network, subnet))).collect();
         let mut nat_instances = BTreeSet::new();
         for interface in network.network_interfaces.shown().values() {
             if !interface.source_dest_check && !interface.requester_managed {

@@ -82,7 +82,7 @@ fn vpc(model: &Model) -> String {
     let vpcs = seen.network.vpcs.shown();
     let one = match (&model.settings.vpc_id, vpcs.len()) {
         (Some(id), _) => Some(id.as_str()),
-        (None, 1) => vpcs.keys().next().map(String::as_str),
+        (None, 1) => vpcs.keys().next(),
         (None, _) => None,
     };
     match one {

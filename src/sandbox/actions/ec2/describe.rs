@@ -164,11 +164,11 @@ pub fn select<'a, T: Noun>(
     values: impl Fn(&T, &str) -> FilterValues,
 ) -> Result<Vec<&'a T>, ApiError> {
     let filters = Filters::parse(query)?;
-    let part = T::part(world.seen()).shown();
+    let part = T::items(world.seen());
     let asked = query.list(ids);
     for id in &asked {
         T::KIND.check(id)?;
-        if !part.contains_key(*id) {
+        if !part.contains_key(id) {
             return Err(T::KIND.not_found(id));
         }
     }

@@ -1,8 +1,8 @@
 //! What all kinds of EC2 resources have in common: identifiers with their errors, tags, where they are kept.
 
 use crate::model::{
-    Address, EgressOnlyInternetGateway, Instance, InternetGateway, NatGateway, Network, NetworkAcl, NetworkInterface,
-    Part, RouteTable, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
+    Address, EgressOnlyInternetGateway, Instance, InternetGateway, Items, NatGateway, Network, NetworkAcl,
+    NetworkInterface, RouteTable, SecurityGroup, Subnet, Tags, Vpc, VpcEndpoint,
 };
 use crate::sandbox::wire::ApiError;
 use crate::sandbox::world::World;
@@ -40,8 +40,8 @@ impl Kind {
 /// A kind of resource that the network snapshot holds.
 pub trait Noun: Clone + 'static {
     const KIND: Kind;
-    fn part(network: &Network) -> &Part<Self>;
-    fn part_mut(network: &mut Network) -> &mut Part<Self>;
+    fn items(network: &Network) -> &Items<Self>;
+    fn items_mut(network: &mut Network) -> &mut Items<Self>;
     fn id(&self) -> &str;
     fn tags(&self) -> &Tags;
     fn tags_mut(&mut self) -> &mut Tags;
@@ -58,12 +58,12 @@ macro_rules! nouns {
                 tag_type: $tag_type,
             };
 
-            fn part(network: &Network) -> &Part<Self> {
-                &network.$part
+            fn items(network: &Network) -> &Items<Self> {
+                network.$part.shown()
             }
 
-            fn part_mut(network: &mut Network) -> &mut Part<Self> {
-                &mut network.$part
+            fn items_mut(network: &mut Network) -> &mut Items<Self> {
+                network.$part.items_mut()
             }
 
             fn id(&self) -> &str {
@@ -100,7 +100,7 @@ impl World {
     /// The resource that a request names. It must be visible as well as exist.
     pub fn find<T: Noun>(&self, id: &str) -> Result<&T, ApiError> {
         T::KIND.check(id)?;
-        let seen = self.consistency.is_zero() || T::part(self.seen()).shown().contains_key(id);
+        let seen = self.consistency.is_zero() || T::items(self.seen()).contains_key(id);
         self.get(id).filter(|_| seen).ok_or_else(|| T::KIND.not_found(id))
     }
 
@@ -112,27 +112,27 @@ impl World {
 
     /// A resource, visible or not.
     pub fn get<T: Noun>(&self, id: impl AsRef<str>) -> Option<&T> {
-        T::part(&self.network).shown().get(id.as_ref())
+        T::items(&self.network).get(id.as_ref())
     }
 
     /// The same, to be changed.
     pub fn get_mut<T: Noun>(&mut self, id: impl AsRef<str>) -> Option<&mut T> {
-        T::part_mut(&mut self.network).items_mut().get_mut(id.as_ref())
+        T::items_mut(&mut self.network).get_mut(id.as_ref())
     }
 
     /// All resources of a kind.
     pub fn all<T: Noun>(&self) -> impl Iterator<Item = &T> {
-        T::part(&self.network).shown().values()
+        T::items(&self.network).values()
     }
 
     /// Puts a resource into the world.
     pub fn insert<T: Noun>(&mut self, resource: T) {
         let id = resource.id().to_owned();
-        T::part_mut(&mut self.network).items_mut().insert(id, resource);
+        T::items_mut(&mut self.network).insert(id, resource);
     }
 
     /// Takes a resource out of the world.
     pub fn remove<T: Noun>(&mut self, id: impl AsRef<str>) -> Option<T> {
-        T::part_mut(&mut self.network).items_mut().remove(id.as_ref())
+        T::items_mut(&mut self.network).remove(id.as_ref())
     }
 }

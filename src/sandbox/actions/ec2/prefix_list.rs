@@ -62,7 +62,7 @@ fn chosen<'a>(world: &'a World, query: &Query) -> Result<Vec<(String, &'a Prefix
     let mut chosen = Vec::new();
     let none = Tags::default();
     for (id, list) in world.network.prefix_lists.shown() {
-        if !asked.is_empty() && !asked.contains(&id.as_str()) {
+        if !asked.is_empty() && !asked.contains(&id) {
             continue;
         }
         let record = world.records.prefix_lists.get(id);
@@ -73,7 +73,7 @@ fn chosen<'a>(world: &'a World, query: &Query) -> Result<Vec<(String, &'a Prefix
             _ => None,
         })?;
         if accepted {
-            chosen.push((id.clone(), list));
+            chosen.push((id.to_owned(), list));
         }
     }
     Ok(chosen)

@@ -228,7 +228,7 @@ pub fn describe_tags(world: &World, query: &Query) -> Answer {
     let filters = Filters::parse(query)?;
     let mut all: Vec<(String, &'static str, &Tags)> = Vec::new();
     let network: &Network = world.seen();
-    for_each_noun!(T => all.extend(T::part(network).shown().values().map(|r| (r.id().to_owned(), T::KIND.tag_type, r.tags()))));
+    for_each_noun!(T => all.extend(T::items(network).values().map(|r| (r.id().to_owned(), T::KIND.tag_type, r.tags()))));
     let records = &world.records;
     all.extend(records.rule_tags.iter().map(|(id, tags)| (id.clone(), "security-group-rule", tags)));
     all.extend(kept::tagged(records));

@@ -68,7 +68,7 @@ pub(super) fn create(world: &mut World, body: &Value) -> Result<Value, ApiError>
     if targets.is_empty() == instance_id.is_none() {
         return Err(validation("You must specify either InstanceId or Targets."));
     }
-    if let Some(id) = instance_id.filter(|id| !world.network.instances.shown().contains_key(*id)) {
+    if let Some(id) = instance_id.filter(|id| !world.network.instances.shown().contains_key(id)) {
         return Err(ApiError::new("InvalidInstanceId", format!("The instance {id} is not managed by this account.")));
     }
     send::check_targets(targets)?;

@@ -249,7 +249,7 @@ fn a_command_that_waits_is_delivered_when_the_agent_comes_back() {
 fn without_endpoints_the_agent_rides_on_the_nat_and_dies_with_its_route() {
     let mut world = world(Scenario::Article);
     let id = instance(&world, "Private-Instance-0");
-    let ids: Vec<String> = world.network.vpc_endpoints.shown().keys().cloned().collect();
+    let ids: Vec<String> = world.network.vpc_endpoints.shown().keys().map(str::to_owned).collect();
     for endpoint in &ids {
         request(&mut world, Service::Ec2, "DeleteVpcEndpoints", &[("VpcEndpointId.1", endpoint)]);
     }
