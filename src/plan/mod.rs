@@ -5,6 +5,7 @@
 //! that may be followed from top to bottom. Whoever runs a plan has no choice left to make. [`provision`] and
 //! [`teardown`] make plans.
 
+pub mod answer;
 mod call;
 mod cli;
 mod cost;

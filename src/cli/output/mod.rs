@@ -8,8 +8,9 @@ mod tree_json;
 mod tree_text;
 mod watch;
 
+pub use crate::plan::answer::{Row, diagnose_json};
 pub use check::{check_json, check_row, check_text};
-pub use diagnose::{Row, diagnose_json, diagnose_text};
+pub use diagnose::{age, diagnose_text};
 pub use paint::Paint;
 pub use plan::{plan_json, plan_text};
 pub use tree_json::document as tree_json;

@@ -1,0 +1,102 @@
+//! A diagnosis with its repairs, as it is told wherever it is told: the verdict in one sentence, and the JSON document.
+//! Pure.
+
+use serde_json::{Value, json};
+
+use super::Repair;
+use crate::model::InstanceId;
+use crate::reach::{Certainty, Diagnosis, Disposition, Evidence, Finding, Observations};
+
+/// A finding and what would put it right.
+pub struct Row<'a> {
+    pub finding: &'a Finding,
+    pub repair: Option<Repair>,
+}
+
+/// The `diagnose` document of the design.
+pub fn diagnose_json(
+    instance_id: &InstanceId,
+    diagnosis: &Diagnosis,
+    rows: &[Row<'_>],
+    observations: &Observations,
+) -> Value {
+    let evidence = |evidence: &Evidence| json!({ "source": evidence.source, "text": evidence.text, "observed_at": evidence.observed_at });
+    let findings: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let finding = row.finding;
+            json!({
+                "code": finding.code,
+                "cause": finding.cause.name(),
+                "aws_code": finding.cause.aws_code(),
+                "severity": finding.severity,
+                "certainty": finding.certainty,
+                "resource_id": finding.resource_id,
+                "summary": finding.summary,
+                "explanation": finding.cause.explanation(),
+                "evidence": finding.evidence.iter().map(evidence).collect::<Vec<_>>(),
+                "repair": row.repair.as_ref().map(|repair| json!({
+                    "title": repair.title,
+                    "changes": repair.changes,
+                    "commands": repair.commands,
+                    "widens": repair.widens,
+                })),
+            })
+        })
+        .collect();
+    let hops: Vec<Value> = diagnosis
+        .path
+        .iter()
+        .enumerate()
+        .map(|(at, hop)| {
+            json!({
+                "component": hop.component,
+                "resource_id": hop.resource_id,
+                "direction": hop.direction,
+                "decision": hop.decision,
+                "detail": hop.detail,
+                "code": hop.code,
+                "reached": diagnosis.stopped_at().is_none_or(|stopped| at <= stopped),
+            })
+        })
+        .collect();
+    json!({
+        "version": 1,
+        "instance_id": instance_id,
+        "disposition": diagnosis.disposition,
+        "address": observations.address().or(diagnosis.trace.address),
+        "hops": hops,
+        "findings": findings,
+        "unknown": diagnosis.unknown,
+    })
+}
+
+/// The verdict in one sentence.
+pub fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &Observations) -> String {
+    let address = observations.address().or(diagnosis.trace.address);
+    let by = address.map(|address| format!(" and is seen as {address}")).unwrap_or_default();
+    let destination = format!("{} port {}", diagnosis.trace.flow.destination, diagnosis.trace.flow.destination_port);
+    match (diagnosis.disposition, diagnosis.first_break()) {
+        (Disposition::Delivered, None) => format!("{instance_id} gets out{by}."),
+        (Disposition::Delivered, Some(first)) => format!("{instance_id} gets out{by}, but: {}.", first.summary),
+        (Disposition::Dropped, Some(first)) if first.certainty == Certainty::Guess => {
+            format!("{instance_id} does not reach {destination}. Why cannot be seen; what fits is guessed.")
+        }
+        (Disposition::Dropped, Some(first)) => {
+            format!("{instance_id} does not reach {destination}: {}.", first.summary)
+        }
+        (Disposition::Dropped, None) => {
+            format!("{instance_id} does not reach {destination}, and nothing that natdeck can see stops it.")
+        }
+        (Disposition::InsufficientInformation, Some(first)) => {
+            format!(
+                "It cannot be told whether {instance_id} reaches {destination}; {}: {}.",
+                first.certainty, first.summary
+            )
+        }
+        (Disposition::InsufficientInformation, None) => {
+            let why = diagnosis.unknown.first().map(|u| format!(": {} ({})", u.what, u.reason)).unwrap_or_default();
+            format!("It cannot be told whether {instance_id} reaches {destination}{why}.")
+        }
+    }
+}
