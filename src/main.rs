@@ -64,6 +64,15 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
     if let Some(Command::IamPolicy | Command::Completions { .. } | Command::Man) = &command {
         return command.as_ref().map_or(Ok(Answer::Yes), |command| cli::offline(command, &terminal));
     }
+    if let Some(file) = &global.snapshot {
+        let snapshot = cli::Snapshot::open(&global, file, &terminal)?;
+        return match &command {
+            Some(command) => cli::run_on_snapshot(command, &global, &snapshot, &terminal),
+            None => bail!(
+                "the console does not open snapshots yet; natdeck --snapshot FILE tree and diagnose INSTANCE answer from it"
+            ),
+        };
+    }
     if let Some(Command::Sandbox(command)) = &command {
         return worlds::run(&global, command, terminal).await;
     }

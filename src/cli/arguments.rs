@@ -52,6 +52,12 @@ pub struct Global {
     /// Send every call to this endpoint instead of AWS
     #[arg(long, global = true, value_name = "URL", help_heading = "World")]
     pub endpoint_url: Option<String>,
+    /// Answer from an incident report instead of AWS: the file that `diagnose --report` wrote, or its JSON
+    ///
+    /// The console, `tree`, `diagnose` and `plan --destroy` work on what the report holds, as of the time when it was
+    /// taken. Nothing is asked and nothing can change.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "World")]
+    pub snapshot: Option<PathBuf>,
     /// The stack: what one provisioning made, named by the tag natdeck:stack [default: natdeck]
     #[arg(long, global = true, value_name = "NAME", help_heading = "World")]
     pub stack: Option<String>,
@@ -260,6 +266,28 @@ pub struct DiagnoseArguments {
     /// Do not ask
     #[arg(long, short, requires = "fix")]
     pub yes: bool,
+    /// Keep everything in this file for others and for later: Markdown with the snapshot at its end, or JSON where the name ends in .json
+    ///
+    /// The report tells verdict, path, causes with evidence and repairs, what could not be seen, the packet test, the
+    /// API calls and, with --fix, what was repaired and how it is afterwards. `natdeck --snapshot FILE` opens it without
+    /// AWS; it answers as before the repairs. The file is written whole or not at all, readable by its owner alone, and
+    /// replaces no other unless --overwrite is given.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Put stand-ins for account numbers, addresses and people into the report
+    ///
+    /// Replaced, the same thing by the same stand-in all through the file: account numbers (000000000001, …); IPv4 and
+    /// IPv6 addresses and ranges wherever they stand, host names such as ip-10-0-1-5 and output of hosts included;
+    /// users, roles and sessions of callers, mail addresses and access key ids. Addresses that shared a prefix still do,
+    /// private ones stay in their private range and keep their last eight bits, so that the report answers as the
+    /// original does; ranges that mean something (0.0.0.0/0, loopback, link-local, multicast) stay. Taken out: profile
+    /// and key pair names, values of tags other than Name and natdeck's own. Not replaced: identifiers (i-…, vpc-…),
+    /// Name tags, MAC addresses, host names without an address, names and descriptions of groups and instance profiles.
+    #[arg(long, requires = "report")]
+    pub redact: bool,
+    /// Let the report replace a file
+    #[arg(long, requires = "report")]
+    pub overwrite: bool,
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Output,
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use color_eyre::eyre::{self, bail};
 
-use super::arguments::{ApplyArguments, DestroyArguments, Output as Format, PlanArguments};
+use super::arguments::{ApplyArguments, DestroyArguments, Global, Output as Format, PlanArguments};
 use super::output::{Paint, plan_json, plan_text};
-use super::{Answer, Context, spec};
+use super::{Answer, Context, Terminal, spec};
 use crate::aws::Session;
 use crate::model::Network;
 use crate::ops::{self, Change, Ended, Overall, StepError};
@@ -17,8 +17,8 @@ use crate::saga::{Event, RunMode};
 /// The stack when none is named.
 const DEFAULT_STACK: &str = "natdeck";
 
-fn stack_of(context: &Context) -> &str {
-    context.global.stack.as_deref().unwrap_or(DEFAULT_STACK)
+pub(super) fn stack_of(global: &Global) -> &str {
+    global.stack.as_deref().unwrap_or(DEFAULT_STACK)
 }
 
 /// How often a teardown looks again for what it did not see.
@@ -39,13 +39,17 @@ pub async fn plan(context: &Context, arguments: &PlanArguments) -> eyre::Result<
     let session = context.connect().await?;
     let network = look(&session).await;
     let plan = if arguments.destroy {
-        ops::plan_teardown(stack_of(context), &network)?
+        ops::plan_teardown(stack_of(&context.global), &network)?
     } else {
         ops::plan_provision(&session, &spec, &network).await?
     };
+    print_plan(&context.terminal, arguments, &plan)
+}
+
+pub(super) fn print_plan(terminal: &Terminal, arguments: &PlanArguments, plan: &Plan) -> eyre::Result<Answer> {
     match arguments.output {
-        Format::Json => context.terminal.json(&plan_json(&plan))?,
-        Format::Text => context.terminal.document(&plan_text(context.terminal.out, &plan))?,
+        Format::Json => terminal.json(&plan_json(plan))?,
+        Format::Text => terminal.document(&plan_text(terminal.out, plan))?,
     }
     Ok(if arguments.detailed_exitcode && !plan.is_empty() { Answer::No } else { Answer::Yes })
 }
@@ -104,7 +108,7 @@ pub async fn destroy(context: &Context, arguments: &DestroyArguments) -> eyre::R
     refuse_read_only(context)?;
     let session = context.connect().await?;
     let terminal = &context.terminal;
-    let stack = stack_of(context);
+    let stack = stack_of(&context.global);
     let journals = context.journals(&session).await?;
     let interrupted = ops::is_unfinished(&journals, stack)?;
     let unfinished = Change::resume(&session, &journals, stack, PlanKind::Teardown)?;

@@ -1,6 +1,7 @@
 //! `natdeck diagnose`: why an instance does not get out, and with `--fix` what restores it, done.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use color_eyre::eyre::{self, bail, eyre};
 use jiff::Timestamp;
@@ -9,9 +10,10 @@ use super::arguments::{DiagnoseArguments, Output};
 use super::change::carry_out_repair;
 use super::inspect::refuse_blindness;
 use super::output::{Row, diagnose_json, diagnose_text};
-use super::{Answer, Context};
+use super::{Answer, Context, Terminal};
 use crate::aws::Session;
 use crate::model::{Network, ResourceId, World};
+use crate::ops::report::{self, Incident, Look, Repaired, Saving};
 use crate::ops::{self, Looked, OUTSIDE, Question};
 use crate::plan::{Repair, repair};
 use crate::reach::{Diagnosis, Disposition, Finding, Severity};
@@ -24,30 +26,90 @@ pub async fn diagnose(context: &Context, arguments: &DiagnoseArguments) -> eyre:
     if arguments.fix && context.global.read_only {
         bail!("--fix would change things and --read-only forbids it; without --fix the repairs are shown");
     }
+    let saving = place(arguments)?;
     let session = context.connect().await?;
     let network = ops::observe(&session, None, None).await;
     refuse_blindness(&network)?;
     ops::diagnosable(&network, &arguments.instance).map_err(|reason| eyre!(reason))?;
     let question = question(&session, arguments).await?;
     context.terminal.say(&format!("asking {} and the hosts on its way", arguments.instance));
-    let mut seen = look(&session, network, &question).await;
-    if arguments.fix {
-        seen = fix(context, &session, &question, arguments.yes, seen).await?;
+    let seen = look(&session, network, &question).await;
+    let before = arguments.report.is_some().then(|| seen.look());
+    let mut repairs = Repairs::default();
+    let seen = if arguments.fix {
+        fix(context, &session, &question, arguments.yes, seen, &mut repairs).await
+    } else {
+        Ok(seen)
+    };
+    if let (Some(file), Some(before)) = (&arguments.report, before) {
+        // Whom the report names. Where STS refuses to say, the snapshot knows the account as a rule.
+        let identity = session.caller_identity().await.unwrap_or_else(|_| session.identity());
+        let calls = session.log().calls().iter().map(|call| (**call).clone()).collect();
+        let mut incident = Incident::new(identity, question, before, calls);
+        incident.repairs = repairs.made;
+        // A repair that failed is told with what was seen last before it.
+        incident.after = repairs.after;
+        keep(&context.terminal, file, incident, arguments.redact, saving)?;
     }
-    print(context, arguments, &seen)?;
+    let seen = seen?;
+    print(&context.terminal, arguments, &seen)?;
     Ok(answer(&seen.diagnosis))
 }
 
+/// Whether the report can be kept where it is to be, before anything is asked.
+pub(super) fn place(arguments: &DiagnoseArguments) -> eyre::Result<Saving> {
+    let saving = if arguments.overwrite { Saving::Overwrite } else { Saving::New };
+    if let Some(file) = &arguments.report {
+        report::check_place(file, saving)?;
+    }
+    Ok(saving)
+}
+
+/// Writes the report.
+pub(super) fn keep(
+    terminal: &Terminal,
+    file: &Path,
+    mut incident: Incident,
+    redact: bool,
+    saving: Saving,
+) -> eyre::Result<()> {
+    incident.identity.account_id = incident.identity.account_id.or_else(|| incident.network.account_id.clone());
+    let mut what = "the report is in";
+    if redact {
+        incident = report::redact(&incident, report::Key::random())?;
+        what = "the redacted report is in";
+    }
+    report::save(file, &incident, saving)?;
+    terminal.say(&format!("{what} {}", file.display()));
+    Ok(())
+}
+
 /// One look: the snapshot, what hosts said, and what follows.
-struct Seen {
-    network: Network,
-    looked: Looked,
-    diagnosis: Diagnosis,
+pub(super) struct Seen {
+    /// When it was complete.
+    pub(super) at: Timestamp,
+    pub(super) network: Network,
+    pub(super) looked: Looked,
+    pub(super) diagnosis: Diagnosis,
+}
+
+impl Seen {
+    fn look(&self) -> Look {
+        Look { at: self.at, network: self.network.clone(), looked: self.looked.clone() }
+    }
+}
+
+/// What was repaired, for the report.
+#[derive(Default)]
+struct Repairs {
+    made: Vec<Repaired>,
+    /// The look after the last.
+    after: Option<Look>,
 }
 
 async fn look(session: &Session, network: Network, question: &Question) -> Seen {
     let (diagnosis, looked) = ops::diagnose(session, &network, question).await;
-    Seen { network, looked, diagnosis }
+    Seen { at: Timestamp::now(), network, looked, diagnosis }
 }
 
 async fn look_again(session: &Session, question: &Question) -> Seen {
@@ -57,14 +119,7 @@ async fn look_again(session: &Session, question: &Question) -> Seen {
 
 async fn question(session: &Session, arguments: &DiagnoseArguments) -> eyre::Result<Question> {
     let Some(to) = &arguments.to else { return Ok(Question::egress(arguments.instance.clone())) };
-    let wrong = || eyre!("'{to}' is not HOST:PORT, such as example.com:443 or 203.0.113.9:5432");
-    let (host, port) = to.rsplit_once(':').ok_or_else(wrong)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let sound = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
-    if host.is_empty() || !host.chars().all(sound) {
-        return Err(wrong());
-    }
-    let port: u16 = port.parse().map_err(|_| wrong())?;
+    let (host, port) = target(to)?;
     let address = match host.parse::<IpAddr>() {
         Ok(address) => address,
         // The sandbox's internet has names of its own, and one address there is as far as another.
@@ -77,8 +132,20 @@ async fn question(session: &Session, arguments: &DiagnoseArguments) -> eyre::Res
     Ok(Question::to(arguments.instance.clone(), host, address, port))
 }
 
+/// Host and port of `--to`.
+pub(super) fn target(to: &str) -> eyre::Result<(&str, u16)> {
+    let wrong = || eyre!("'{to}' is not HOST:PORT, such as example.com:443 or 203.0.113.9:5432");
+    let (host, port) = to.rsplit_once(':').ok_or_else(wrong)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let sound = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    if host.is_empty() || !host.chars().all(sound) {
+        return Err(wrong());
+    }
+    Ok((host, port.parse().map_err(|_| wrong())?))
+}
+
 /// 0 delivered, 1 broken, 3 cannot tell.
-fn answer(diagnosis: &Diagnosis) -> Answer {
+pub(super) fn answer(diagnosis: &Diagnosis) -> Answer {
     match diagnosis.disposition {
         Disposition::Dropped => Answer::No,
         _ if diagnosis.first_break().is_some() && diagnosis.disposition == Disposition::Delivered => Answer::No,
@@ -87,22 +154,20 @@ fn answer(diagnosis: &Diagnosis) -> Answer {
     }
 }
 
-fn print(context: &Context, arguments: &DiagnoseArguments, seen: &Seen) -> eyre::Result<()> {
+pub(super) fn print(terminal: &Terminal, arguments: &DiagnoseArguments, seen: &Seen) -> eyre::Result<()> {
     let rows: Vec<Row<'_>> = (seen.diagnosis.findings.iter())
         .map(|finding| Row { finding, repair: repair::repair(finding, &seen.network) })
         .collect();
     let observations = &seen.looked.observations;
     match arguments.output {
-        Output::Json => {
-            context.terminal.json(&diagnose_json(&arguments.instance, &seen.diagnosis, &rows, observations))
-        }
-        Output::Text => context.terminal.document(&diagnose_text(
-            context.terminal.out,
+        Output::Json => terminal.json(&diagnose_json(&arguments.instance, &seen.diagnosis, &rows, observations)),
+        Output::Text => terminal.document(&diagnose_text(
+            terminal.out,
             &arguments.instance,
             &seen.diagnosis,
             &rows,
             observations,
-            Timestamp::now(),
+            seen.at,
         )),
     }
 }
@@ -114,6 +179,7 @@ async fn fix(
     question: &Question,
     yes: bool,
     mut seen: Seen,
+    repairs: &mut Repairs,
 ) -> eyre::Result<Seen> {
     let terminal = &context.terminal;
     let journals = context.journals(session).await?;
@@ -135,8 +201,13 @@ async fn fix(
             return Ok(seen);
         }
         let stack = ops::stack_of(&seen.network, &finding);
-        let change = ops::begin_repair(session, &journals, &stack, &repair)?;
-        carry_out_repair(context, change).await?;
+        let made = match ops::begin_repair(session, &journals, &stack, &repair) {
+            Ok(change) => carry_out_repair(context, change).await,
+            Err(error) => Err(error.into()),
+        };
+        let failure = made.as_ref().err().map(super::error_line);
+        repairs.made.push(Repaired::new(&finding, &repair, Timestamp::now(), failure));
+        made?;
         done.push(key(&finding));
         let mut pause = std::time::Duration::from_millis(200);
         for _ in 0..LOOKS_AFTER_REPAIR {
@@ -148,6 +219,7 @@ async fn fix(
             tokio::time::sleep(pause).await;
             pause *= 3;
         }
+        repairs.after = Some(seen.look());
     }
     Ok(seen)
 }

@@ -4,8 +4,8 @@ use color_eyre::eyre::{self, bail};
 
 use super::arguments::{CheckArguments, Output, TreeArguments};
 use super::output::{check_json, check_row, check_text, tree_json, tree_text};
-use super::{Answer, Context, watch};
-use crate::model::{InstanceId, Network, VpcId};
+use super::{Answer, Context, Terminal, watch};
+use crate::model::{Identity, InstanceId, Network, VpcId};
 use crate::ops::{self, Overall};
 use crate::reach::CheckProgress;
 
@@ -32,9 +32,18 @@ pub async fn tree(context: &Context, arguments: &TreeArguments) -> eyre::Result<
     {
         bail!("there is no VPC {vpc} in {}; natdeck tree lists the VPCs", network.region);
     }
+    print_tree(&context.terminal, arguments, &identity, &network)
+}
+
+pub(super) fn print_tree(
+    terminal: &Terminal,
+    arguments: &TreeArguments,
+    identity: &Identity,
+    network: &Network,
+) -> eyre::Result<Answer> {
     match arguments.output {
-        Output::Json => context.terminal.json(&tree_json(&identity, &network))?,
-        Output::Text => context.terminal.document(&tree_text(&identity, &network))?,
+        Output::Json => terminal.json(&tree_json(identity, network))?,
+        Output::Text => terminal.document(&tree_text(identity, network))?,
     }
     Ok(Answer::Yes)
 }

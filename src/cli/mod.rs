@@ -9,6 +9,7 @@ mod diagnose;
 mod inspect;
 pub mod output;
 mod session;
+mod snapshot;
 mod spec;
 mod terminal;
 mod watch;
@@ -20,6 +21,7 @@ use color_eyre::eyre;
 
 use arguments::{Arguments, Command, Global};
 pub use session::{SessionError, start_session};
+pub use snapshot::{Snapshot, run as run_on_snapshot};
 pub use spec::read as read_spec;
 pub use terminal::{Terminal, error_line};
 

@@ -11,6 +11,7 @@ mod observe;
 mod plan;
 mod preflight;
 mod repair;
+pub mod report;
 mod watch;
 
 pub use action::{AwsAction, StepError};

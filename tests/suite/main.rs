@@ -22,6 +22,7 @@ mod load;
 mod main_job;
 mod moto;
 mod policy;
+mod report;
 mod serve;
 mod shell;
 mod support;

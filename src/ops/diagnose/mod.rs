@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::check::{FIRST, OUTSIDE, SECOND, parse, script_for, untestable};
 use crate::aws::{self, CommandResult, RunOptions, Session};
@@ -14,7 +15,7 @@ use crate::reach::{
 };
 
 /// What is asked: where to, and how that is tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     pub flow: Flow,
     /// Tried one after the other until one answers.
@@ -37,7 +38,7 @@ impl Question {
 }
 
 /// What the hosts said: the input of a diagnosis beside the snapshot.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Looked {
     pub hosts: Hosts,
     pub observations: Observations,
