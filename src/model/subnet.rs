@@ -17,6 +17,9 @@ pub struct Subnet {
     /// `pending` or `available`.
     pub state: String,
     pub map_public_ip_on_launch: bool,
+    /// The resolver answers names that have IPv4 addresses only with translated ones (DNS64).
+    #[serde(default)]
+    pub enable_dns64: bool,
     pub available_ip_address_count: u32,
     pub tags: Tags,
 }

@@ -17,6 +17,7 @@ mod flow;
 pub mod history;
 mod host;
 mod mend;
+mod nat64;
 mod observations;
 mod routing;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Code;
+use super::{Code, nat64};
 use crate::model::{
     InstanceId, InternetGatewayId, NatGatewayId, Network, NetworkInterface, NetworkInterfaceId, ResourceId, RouteState,
     RouteTarget, Unknown,
@@ -67,10 +67,15 @@ pub fn way_out(network: &Network, instance_id: &InstanceId) -> Result<WayOut, Un
             "DescribeRouteTables shows neither an associated nor a main table",
         ));
     };
-    let Some(route) = table.default_route() else {
+    let (route, wanted) = if nat64::applies(network, interface) {
+        (nat64::route(network, table)?, "64:ff9b::/96")
+    } else {
+        (table.default_route(), "0.0.0.0/0")
+    };
+    let Some(route) = route else {
         return Ok(WayOut::None {
             code: Code::NoRouteToDestination,
-            reason: format!("{} has no route to 0.0.0.0/0", table.route_table_id),
+            reason: format!("{} has no route to {wanted}", table.route_table_id),
         });
     };
     if route.state == RouteState::Blackhole {

@@ -6,7 +6,7 @@ mod names;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -174,8 +174,16 @@ impl View<'_> {
     }
 
     fn reaches_resolver(&self, machine: &Machine, vpc: &Vpc) -> bool {
-        let Some(resolver) = vpc.cidr_blocks.first().map(|range| names::nth(*range, 2)) else { return false };
-        self.trace(machine, IpAddr::V4(resolver), 53, Protocol::Udp).disposition == Disposition::Delivered
+        let id = machine.launch().instance_id.as_str();
+        let only_ipv6 = self.network.instances.shown().get(id).is_some_and(|instance| instance.private_ip.is_none());
+        let resolver = if only_ipv6 {
+            Some(IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253)))
+        } else {
+            vpc.cidr_blocks.first().map(|range| IpAddr::V4(names::nth(*range, 2)))
+        };
+        resolver.is_some_and(|resolver| {
+            self.trace(machine, resolver, 53, Protocol::Udp).disposition == Disposition::Delivered
+        })
     }
 
     fn interface(&self, id: &NetworkInterfaceId) -> Option<&NetworkInterface> {

@@ -71,6 +71,7 @@ fn subnet(id: &str, named: &str, cidr: &str, public: bool) -> (String, Subnet) {
         availability_zone: "eu-central-1b".to_owned(),
         state: "available".to_owned(),
         map_public_ip_on_launch: public,
+        enable_dns64: false,
         available_ip_address_count: 249,
         tags: name(named),
     };

@@ -123,6 +123,7 @@ pub(super) fn subnet(subnet: sdk::Subnet) -> Result<(String, Subnet), Missing> {
         ipv6_cidr_blocks,
         availability_zone: need(subnet.availability_zone, &id, "AvailabilityZone")?,
         state: need(subnet.state, &id, "State")?.as_str().to_owned(),
+        enable_dns64: subnet.enable_dns64.unwrap_or(false),
         map_public_ip_on_launch: subnet.map_public_ip_on_launch.unwrap_or(false),
         available_ip_address_count: subnet
             .available_ip_address_count

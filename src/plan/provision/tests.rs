@@ -113,6 +113,7 @@ fn add_subnet(network: &mut Network, id: &str, cidr: &str) {
         availability_zone: "eu-central-1b".to_owned(),
         state: "available".to_owned(),
         map_public_ip_on_launch: false,
+        enable_dns64: false,
         available_ip_address_count: 251,
         tags: Tags::default(),
     };

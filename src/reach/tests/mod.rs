@@ -1,5 +1,6 @@
 //! The walk through built worlds: each cause of `causes.md` that it can decide, one test.
 
+mod any_vpc;
 mod causes;
 mod diagnose;
 mod history;

@@ -1,6 +1,6 @@
 //! A subnet's route table, and what its routes lead to.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{End, Place, Step, Stop, Walker, evidence};
 use crate::model::{
@@ -372,15 +372,22 @@ impl<'a> Walker<'a> {
     }
 
     /// What answers inside every VPC without being routed or filtered by groups and ACLs: the resolver at the base of
-    /// the VPC's first range plus two, and the link-local services.
+    /// the VPC's first range plus two, and the link-local services; over IPv6 they are in `fd00:ec2::/32` (VPC user
+    /// guide, "Amazon DNS server").
     pub(super) fn amazon_service(&mut self, vpc_id: &'a VpcId, packet: &Packet) -> Step<Option<Place<'a>>> {
-        let IpAddr::V4(destination) = packet.destination else {
-            return Ok(None);
-        };
-        let link_local = destination.octets().starts_with(&[169, 254, 169]);
+        let destination = packet.destination;
         let vpc = self.network.vpcs.get(vpc_id).ok().flatten();
-        let resolver = vpc.and_then(|vpc| vpc.cidr_blocks.first()).map(|net| u32::from(net.network()) + 2);
-        let to_resolver = resolver == Some(u32::from(destination)) || destination == Ipv4Addr::new(169, 254, 169, 253);
+        let (link_local, to_resolver) = match destination {
+            IpAddr::V4(v4) => {
+                let resolver = vpc.and_then(|vpc| vpc.cidr_blocks.first()).map(|net| u32::from(net.network()) + 2);
+                let to_resolver = resolver == Some(u32::from(v4)) || v4 == Ipv4Addr::new(169, 254, 169, 253);
+                (v4.octets().starts_with(&[169, 254, 169]), to_resolver)
+            }
+            IpAddr::V6(v6) => {
+                let amazon = v6.segments().starts_with(&[0xfd00, 0xec2, 0, 0, 0, 0, 0]);
+                (amazon, v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253))
+            }
+        };
         if !link_local && !to_resolver {
             return Ok(None);
         }

@@ -9,6 +9,7 @@ use crate::model::{
     NetworkInterface, ResourceId, RouteTarget, Unknown, VpcId,
 };
 use crate::reach::flow::Packet;
+use crate::reach::nat64;
 use crate::reach::routing::{choose, has_address, interface_with_address};
 use crate::reach::{Code, Component, Decision};
 
@@ -35,6 +36,7 @@ impl<'a> Walker<'a> {
         packet: Packet,
     ) -> Step<Place<'a>> {
         self.must_be_attached(id, from.vpc_id)?;
+        self.must_not_be_translated(from, Component::InternetGateway, &packet)?;
         if !is_public(packet.destination) {
             // IGW_DESTINATION_ADDRESS_NOT_IN_RFC1918_EGRESS and its like, in Reachability Analyzer's words.
             let detail = format!("{id} drops {packet}: the destination is a private address");
@@ -105,6 +107,19 @@ impl<'a> Walker<'a> {
         }
         self.internet_gateway_hop(id, from.vpc_id, format!("{id} sends the packet to the internet"));
         Ok(Place::Arrived { at: End::Internet(id, from.vpc_id), packet })
+    }
+
+    /// The addresses of DNS64 are nowhere on the internet: only a NAT gateway knows what they stand for.
+    fn must_not_be_translated(&mut self, from: &From<'a>, component: Component, packet: &Packet) -> Step<()> {
+        let Some(meant) = nat64::extract(packet.destination) else { return Ok(()) };
+        let target = &from.chosen.route.target;
+        let detail = format!(
+            "{target} drops {packet}: {} stands for {meant} (DNS64), which only a NAT gateway translates",
+            packet.destination
+        );
+        let evidence = vec![evidence::route(self.network, from.table, from.chosen.route)];
+        let resource = Some(ResourceId(target.to_string()));
+        Err(self.deny(component, resource, Code::Ipv6OnlyClient, detail, evidence))
     }
 
     fn internet_gateway_hop(&mut self, id: &InternetGatewayId, vpc_id: &VpcId, detail: String) {
@@ -282,6 +297,7 @@ impl<'a> Walker<'a> {
             let detail = format!("{id} is not attached to {}", from.vpc_id);
             return Err(self.deny(component, resource, Code::IgwNotAttached, detail, evidence));
         }
+        self.must_not_be_translated(from, component, &packet)?;
         let detail = format!("{id} sends the packet to the internet, and lets only replies back in");
         self.hop(component, resource, Decision::Routed, detail, evidence);
         let seen = format!("{} is reached, and sees the packet come from {}", packet.destination, packet.source);
@@ -352,7 +368,14 @@ impl<'a> Walker<'a> {
             let unknown = Unknown::new(format!("addresses of NAT gateway {id}"), "DescribeNatGateways names none");
             return Err(self.cannot_tell(component, resource, unknown));
         };
-        let after = Packet { source: private.into(), ..packet };
+        // A packet to a translated address goes on as IPv4.
+        let destination = nat64::extract(packet.destination).map_or(packet.destination, IpAddr::V4);
+        if destination.is_ipv6() {
+            let detail = format!("{id} translates IPv6 only to 64:ff9b::/96, and {destination} is not in it");
+            let evidence = vec![evidence::route(self.network, from.table, from.chosen.route)];
+            return Err(self.deny(component, resource, Code::RoutedToOtherEgress, detail, evidence));
+        }
+        let after = Packet { source: private.into(), destination, ..packet };
         let text = format!("State = {}, {kind}, PublicIp = {public}, PrivateIp = {private}", gateway.state);
         let evidence = vec![evidence::call("DescribeNatGateways", id.as_str(), text, at)];
         let detail = format!("{id} translates {} to {private}", packet.source);

@@ -17,6 +17,7 @@ use std::net::IpAddr;
 
 use super::flow::Packet;
 use super::host::{Connection, Line};
+use super::nat64;
 use super::{Cause, Code, Component, Decision, Direction, Disposition, Evidence, Flow, Hop, Subject, Trace};
 use crate::model::host::HostFacts;
 use crate::model::{
@@ -42,6 +43,7 @@ pub(super) struct Walked {
 /// As [`walk`]. With `assume`, groups, ACLs and attachments that are not known let the packet pass, so that what lies
 /// behind them is found too; a walk that assumed anything is never delivered.
 pub(super) fn walk_on(network: &Network, hosts: &dyn HostFacts, flow: &Flow, assume: bool) -> Walked {
+    let flow = &*nat64::as_resolved(network, flow);
     let mut walker = Walker {
         assume,
         assumed: Vec::new(),

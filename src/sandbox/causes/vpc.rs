@@ -345,7 +345,8 @@ fn ipv6_only(desk: &mut Desk<'_>, scene: &Scene) -> Result<String, BreakError> {
     desk.host(
         &scene.client,
         &format!(
-            "ip -4 addr flush dev ens5 || ip -4 addr flush dev eth0\nip -6 addr add {address}/128 dev ens5 || true"
+            "ip -4 addr flush dev ens5 || ip -4 addr flush dev eth0\nip -6 addr add {address}/128 dev ens5 || true\nip \
+             -6 route add default via fe80::1 dev ens5 || true"
         ),
     )?;
     Ok(format!("{} is in {subnet_id}, which has no IPv4", scene.client))

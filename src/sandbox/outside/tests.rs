@@ -1,6 +1,12 @@
 //! What the hosts of the scenarios find outside.
 
+use ipnet::Ipv6Net;
+
 use super::*;
+use crate::model::{
+    AclEntry, NatGateway, NatGatewayId, NatGatewayState, Peer, Route, RouteDestination, RouteOrigin, RouteState,
+    RouteTarget, SecurityGroupRule, Tags,
+};
 use crate::sandbox::scenario::Scenario;
 
 fn world(scenario: Scenario) -> World {
@@ -99,4 +105,64 @@ fn nobody_answers_at_documentation_addresses_or_filtered_ports() {
     assert_eq!(connect([192, 0, 2, 1], 443), Reached::TimedOut);
     assert_eq!(connect([8, 8, 8, 8], 25), Reached::TimedOut);
     assert!(matches!(connect([8, 8, 8, 8], 53), Reached::Delivered { .. }));
+}
+
+#[test]
+fn dns64_and_a_nat_gateway_carry_a_client_without_ipv4() {
+    let mut world = world(Scenario::Article);
+    crate::sandbox::causes::break_egress(&mut world, crate::reach::Cause::Ipv6OnlyClient, None).unwrap();
+    let instances = || world.network.instances.shown().values();
+    let client = instances().find(|instance| instance.private_ip.is_none()).unwrap().clone();
+    let nat_subnet = instances().find(|i| i.tags.name() == Some("NAT-Instance")).unwrap().subnet_id.clone().unwrap();
+    let name = client.tags.name().unwrap();
+    let get = |world: &World| world.view().connect(machine(world, name), IPIFY, 443, Protocol::Tcp);
+    assert_eq!(get(&world), Reached::Unreachable);
+
+    let (subnet_id, vpc_id) = (client.subnet_id.clone().unwrap(), client.vpc_id.clone().unwrap());
+    world.network.subnets.items_mut().get_mut(subnet_id.as_str()).unwrap().enable_dns64 = true;
+    let gateway = NatGateway {
+        nat_gateway_id: NatGatewayId::new("nat-1"),
+        vpc_id: vpc_id.clone(),
+        subnet_id: nat_subnet,
+        state: NatGatewayState::Available,
+        connectivity_type: "public".to_owned(),
+        public_ip: Some(Ipv4Addr::new(52, 1, 2, 3)),
+        private_ip: Some(Ipv4Addr::new(10, 8, 1, 9)),
+        allocation_id: None,
+        network_interface_id: None,
+        tags: Tags::default(),
+    };
+    world.network.nat_gateways.items_mut().insert("nat-1".to_owned(), gateway);
+    let table = world.network.route_table_of(&subnet_id, &vpc_id).unwrap().unwrap().route_table_id.clone();
+    let route = Route {
+        destination: RouteDestination::Ipv6("64:ff9b::/96".parse().unwrap()),
+        target: RouteTarget::NatGateway(NatGatewayId::new("nat-1")),
+        state: RouteState::Active,
+        origin: RouteOrigin::CreateRoute,
+    };
+    world.network.route_tables.items_mut().get_mut(table.as_str()).unwrap().routes.push(route.clone());
+    // What associating an IPv6 range with the VPC brings: local routes, and entries of the ACLs.
+    let range = world.network.vpcs.shown()[vpc_id.as_str()].ipv6_cidr_blocks[0];
+    for table in world.network.route_tables.items_mut().values_mut() {
+        let destination = RouteDestination::Ipv6(range);
+        table.routes.push(Route { destination, target: RouteTarget::Local, ..route.clone() });
+    }
+    for acl in world.network.network_acls.items_mut().values_mut() {
+        let ipv4 = acl.entries.iter().filter(|entry| entry.cidr_block.is_some()).cloned();
+        let ipv6 = ipv4.map(|entry| AclEntry { cidr_block: None, ipv6_cidr_block: Some(Ipv6Net::default()), ..entry });
+        acl.entries.extend(ipv6.collect::<Vec<_>>());
+    }
+    for group in world.network.security_groups.items_mut().values_mut() {
+        let ipv6 = group
+            .egress()
+            .next()
+            .cloned()
+            .map(|rule| SecurityGroupRule { peer: Peer::Ipv6(Ipv6Net::default()), ..rule });
+        group.rules.extend(ipv6);
+    }
+    match get(&world) {
+        Reached::Delivered { source, .. } => assert_eq!(source, IpAddr::V4(Ipv4Addr::new(52, 1, 2, 3))),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.view().resolve(machine(&world, name), "api.ipify.org"), Ok(IPIFY));
 }

@@ -161,6 +161,7 @@ fn add_subnet(network: &mut Network, name: &str, acl: &str, range: &str) {
         availability_zone: "eu-central-1b".to_owned(),
         state: "available".to_owned(),
         map_public_ip_on_launch: false,
+        enable_dns64: false,
         available_ip_address_count: 250,
         tags: Tags::default(),
     };

@@ -46,7 +46,7 @@ fn xml(world: &World, subnet: &Subnet) -> Xml {
         .text("mapCustomerOwnedIpOnLaunch", false)
         .text("assignIpv6AddressOnCreation", record.assign_ipv6)
         .text("ipv6Native", record.ipv6_native)
-        .text("enableDns64", record.dns64)
+        .text("enableDns64", subnet.enable_dns64)
         .node("privateDnsNameOptionsOnLaunch", names)
         .items("tagSet", tag::xml(&subnet.tags))
 }
@@ -139,6 +139,7 @@ fn make(
         availability_zone,
         state: "available".to_owned(),
         map_public_ip_on_launch: false,
+        enable_dns64: false,
         available_ip_address_count: cidr_block.map_or(0, |cidr| usable(cidr.prefix_len())),
         tags,
     };
@@ -246,7 +247,7 @@ pub fn describe_subnets(world: &World, query: &Query) -> Answer {
         "available-ip-address-count" => one(subnet.available_ip_address_count),
         "default-for-az" | "defaultForAz" => one(record(world, subnet).default_for_zone),
         "ipv6-native" => one(record(world, subnet).ipv6_native),
-        "enable-dns64" => one(record(world, subnet).dns64),
+        "enable-dns64" => one(subnet.enable_dns64),
         "ipv6-cidr-block-association.association-id" => {
             many(world.records.ipv6_associations.get(subnet.subnet_id.as_str()).into_iter().flatten())
         }
@@ -333,7 +334,7 @@ pub fn modify_attribute(world: &mut World, query: &Query) -> Answer {
                 world.find_mut::<Subnet>(subnet.subnet_id.as_str())?.map_public_ip_on_launch = value;
             }
             "AssignIpv6AddressOnCreation.Value" => changed.assign_ipv6 = needs_ipv6(value)?,
-            "EnableDns64.Value" => changed.dns64 = value,
+            "EnableDns64.Value" => world.find_mut::<Subnet>(subnet.subnet_id.as_str())?.enable_dns64 = value,
             "EnableResourceNameDnsARecordOnLaunch.Value" => changed.a_record = value,
             _ => changed.aaaa_record = value,
         }

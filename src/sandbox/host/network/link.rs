@@ -178,7 +178,7 @@ pub(super) fn link(it: &mut Interp<'_, '_>, style: Style, words: &[String]) -> R
 
 pub(super) fn address(it: &mut Interp<'_, '_>, style: Style, words: &[String]) -> Run {
     if !is_show(words) {
-        return change_address(it, words);
+        return change_address(it, style, words);
     }
     let Some(interfaces) = chosen(it, words)? else { return Ok(1) };
     let only = words.iter().position(|word| word == "scope").and_then(|at| words.get(at + 1)).cloned();
@@ -299,7 +299,7 @@ fn connected(it: &mut Interp<'_, '_>, name: &str, net: IpNet) {
     it.machine.add_route(route, RouteOrigin::Kernel);
 }
 
-fn change_address(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
+fn change_address(it: &mut Interp<'_, '_>, style: Style, words: &[String]) -> Run {
     let after = |key: &str| words.iter().position(|word| word == key).and_then(|at| words.get(at + 1)).cloned();
     let Some(name) = after("dev") else { return it.fail(255, "Not enough information: \"dev\" argument is required.") };
     let Some(found) = it.machine.kernel.interface(&name).map(|interface| interface.name.clone()) else {
@@ -307,9 +307,14 @@ fn change_address(it: &mut Interp<'_, '_>, words: &[String]) -> Run {
     };
     let verb = words.first().map_or("", String::as_str);
     if verb == "flush" {
-        it.machine.drop_routes_of(&found);
+        let of_family = |net: &IpNet| match style.family {
+            Some(4) => net.addr().is_ipv4(),
+            Some(_) => net.addr().is_ipv6(),
+            None => true,
+        };
+        it.machine.kernel.routes.retain(|route| route.device != found || !of_family(&route.destination));
         if let Some(interface) = it.machine.kernel.interfaces.iter_mut().find(|i| i.name == found) {
-            interface.addresses.clear();
+            interface.addresses.retain(|net| !of_family(net));
         }
         return Ok(0);
     }

@@ -24,7 +24,6 @@ pub struct SubnetRecord {
     /// The one of its zone in the default VPC.
     pub default_for_zone: bool,
     pub assign_ipv6: bool,
-    pub dns64: bool,
     pub ipv6_native: bool,
     /// New instances are named by their identifiers, not by their addresses.
     pub resource_names: bool,
