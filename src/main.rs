@@ -15,6 +15,8 @@ use tracing_subscriber::EnvFilter;
 
 use shells::Shells;
 
+#[path = "main/drills.rs"]
+mod drills;
 #[path = "main/shells.rs"]
 mod shells;
 #[path = "main/worlds.rs"]
@@ -110,8 +112,9 @@ async fn console(context: Context, shells: Shells) -> eyre::Result<Answer> {
         keymap: tui::Keymap::built_in()?,
         settings: tui::Settings { stack: spec.name.clone(), ..tui::Settings::default() },
     };
+    let ground = drills::ground(&shells);
     let door = shells.door(&context.global);
-    let workbench = tui::Workbench::new(context.target, context.log, context.state_dir, spec, door);
+    let workbench = tui::Workbench::new(context.target, context.log, context.state_dir, spec, door).with_drills(ground);
     tui::run(Arc::new(workbench), options).await?;
     Ok(Answer::Yes)
 }

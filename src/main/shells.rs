@@ -5,8 +5,8 @@ use std::sync::Arc;
 use color_eyre::eyre;
 use natdeck::cli::arguments::Global;
 use natdeck::cli::{self, Answer};
-use natdeck::sandbox::Sandbox;
 use natdeck::sandbox::shell::{Interrupt, ShellEnd, run, run_script};
+use natdeck::sandbox::{Remote, Sandbox};
 use natdeck::tui::{Failure, ShellDoor};
 
 /// Where shells are opened.
@@ -15,7 +15,7 @@ pub enum Shells {
     /// The sandbox of this process.
     Own(Sandbox),
     /// Another process has the hosts.
-    Served,
+    Served(Remote),
 }
 
 /// Why there is no shell on the hosts of a served sandbox.
@@ -33,7 +33,7 @@ impl Shells {
                 Self::Own(sandbox) => at_terminal(sandbox.clone(), instance_id.as_str())
                     .map(drop)
                     .map_err(|error| failed(cli::error_line(&error))),
-                Self::Served => Err(failed(SERVED.to_owned())),
+                Self::Served(_) => Err(failed(SERVED.to_owned())),
                 Self::Aws => {
                     let _heard = listen_for_ctrl_c(&Interrupt::default()).map_err(|error| failed(error.to_string()))?;
                     cli::start_session(&global, instance_id)

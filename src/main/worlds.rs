@@ -34,7 +34,9 @@ pub async fn target(global: &Global) -> eyre::Result<(Target, Shells)> {
         Entrance::Own(sandbox) => {
             (sandbox.region(), sandbox.consistency(), sandbox.http_client(), Shells::Own(sandbox.clone()))
         }
-        Entrance::Served(remote, about) => (about.region, about.consistency, remote.http_client(), Shells::Served),
+        Entrance::Served(remote, about) => {
+            (about.region, about.consistency, remote.http_client(), Shells::Served(remote))
+        }
     };
     // Twice: what it says is the least.
     Ok((Target { region: Some(region), lag: Some(consistency * 2), sandbox: Some(client), ..target }, shells))

@@ -22,5 +22,5 @@ pub use host_facts::gather as gather_host_facts;
 pub use observe::observe;
 pub use plan::{PlanningError, plan_provision, plan_teardown};
 pub use preflight::{Denied, preflight};
-pub use repair::{begin_repair, stack_of};
+pub use repair::{begin_repair, begin_repair_plan, stack_of};
 pub use watch::{WatchRound, watch_round};

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::change::{Change, ChangeError};
 use crate::aws::Session;
 use crate::model::Network;
-use crate::plan::{PlanKind, Repair};
+use crate::plan::{Plan, PlanKind, Repair};
 use crate::reach::Finding;
 
 /// Whose lock and journal a repair takes: the stack of what it touches, so that no apply runs meanwhile. What belongs to
@@ -27,10 +27,15 @@ pub fn stack_of(network: &Network, finding: &Finding) -> String {
     of_instance().or_else(of_table).or_else(of_vpc).unwrap_or("repair").to_owned()
 }
 
-/// Begins a repair. One that was begun and never ended is given up first: what it did shows in the next diagnosis.
+/// As [`begin_repair_plan`], with the plan of `repair`.
 pub fn begin_repair(session: &Session, journals: &Path, stack: &str, repair: &Repair) -> Result<Change, ChangeError> {
-    if let Some(unfinished) = Change::resume(session, journals, stack, PlanKind::Repair)? {
+    begin_repair_plan(session, journals, &repair.plan(stack))
+}
+
+/// Begins a repair. One that was begun and never ended is given up first: what it did shows in the next diagnosis.
+pub fn begin_repair_plan(session: &Session, journals: &Path, plan: &Plan) -> Result<Change, ChangeError> {
+    if let Some(unfinished) = Change::resume(session, journals, &plan.stack, PlanKind::Repair)? {
         unfinished.abandon()?;
     }
-    Change::begin(session, journals, &repair.plan(stack))
+    Change::begin(session, journals, plan)
 }

@@ -8,9 +8,11 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::model::{ApiCall, Identity, InstanceId, Network};
 use crate::plan::{Output, Plan};
-use crate::reach::{CheckProgress, Trace};
+use crate::reach::{Cause, CheckProgress, Trace};
 use crate::saga::{Event, RunMode};
 
+use super::diagnosis::Diagnosed;
+use super::drill::{Broken, Drill};
 use super::effect::WalkDepth;
 use super::message::{Failure, Prepared, RunEnd};
 
@@ -52,13 +54,32 @@ pub trait Backend: Send + Sync + 'static {
         depth: WalkDepth,
     ) -> impl Future<Output = Result<Trace, Failure>> + Send;
 
+    /// Why an instance does not get out: every cause on the way, with repairs. With [`WalkDepth::Known`] nothing is
+    /// sent.
+    fn diagnose(
+        &self,
+        network: Arc<Network>,
+        instance_id: InstanceId,
+        depth: WalkDepth,
+    ) -> impl Future<Output = Result<Diagnosed, Failure>> + Send;
+
+    /// What can be broken on purpose, for this instance or the first that fits. Only a sandbox can be.
+    fn drills(&self, instance_id: Option<InstanceId>) -> impl Future<Output = Result<Vec<Drill>, Failure>> + Send;
+
+    /// Breaks egress by one of `causes`, which one is left to chance.
+    fn break_egress(
+        &self,
+        causes: Vec<Cause>,
+        instance_id: Option<InstanceId>,
+    ) -> impl Future<Output = Result<Broken, Failure>> + Send;
+
     /// The plan of the console's own spec. `network`: what is on the screen; the implementation may look again.
     fn plan_provision(&self, network: Option<Arc<Network>>) -> impl Future<Output = Result<Prepared, Failure>> + Send;
 
     /// The plan that removes a stack. `None`: the stack that the console was started for.
     fn plan_teardown(&self, stack: Option<String>) -> impl Future<Output = Result<Prepared, Failure>> + Send;
 
-    /// Runs a plan, or goes on with it, as far as `mode` says.
+    /// Runs a plan, or goes on with it, as far as `mode` says. A repair's plan is new to the backend.
     fn run(
         &self,
         plan: Arc<Plan>,

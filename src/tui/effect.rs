@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{InstanceId, Network};
 use crate::plan::Plan;
+use crate::reach::Cause;
 use crate::saga::RunMode;
 
 /// Numbers questions, so that a late answer to an older one is told from the answer to the newest.
@@ -31,6 +32,24 @@ pub enum Effect {
         network: Arc<Network>,
         instance_id: InstanceId,
         depth: WalkDepth,
+    },
+    /// Why an instance does not get out.
+    Diagnose {
+        generation: Generation,
+        network: Arc<Network>,
+        instance_id: InstanceId,
+        depth: WalkDepth,
+    },
+    /// What can be broken on purpose.
+    ListDrills {
+        generation: Generation,
+        instance_id: Option<InstanceId>,
+    },
+    /// Breaks egress on purpose by one of the causes: which one is left to chance.
+    Break {
+        generation: Generation,
+        causes: Vec<Cause>,
+        instance_id: Option<InstanceId>,
     },
     PlanProvision {
         generation: Generation,

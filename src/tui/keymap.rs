@@ -29,6 +29,7 @@ pub enum Action {
     PaneSteps,
     PaneChecks,
     PaneLog,
+    PaneDiagnosis,
     Zoom,
     Describe,
     Json,
@@ -49,6 +50,11 @@ pub enum Action {
     UndoLast,
     Terraform,
     Stop,
+    Fix,
+    Evidence,
+    PathForm,
+    CopyJson,
+    Drill,
     Shell,
     ScrollDown,
     ScrollUp,
@@ -68,6 +74,7 @@ pub enum Place {
     Steps,
     Checks,
     Log,
+    Diagnosis,
 }
 
 /// A key with its modifiers, in one spelling.
@@ -159,10 +166,12 @@ impl Keymap {
 
     /// The bindings with a hint that hold in a place, most useful first.
     pub fn hints(&self, place: Place) -> Vec<&Binding> {
+        // A key that means something else here is not hinted at with what it means elsewhere.
+        let is_hidden = |b: &Binding| b.keys.first().is_some_and(|key| self.index.contains_key(&(place, *key)));
         let mut hints: Vec<_> = self
             .bindings
             .iter()
-            .filter(|b| b.hint.is_some() && (b.place == place || b.place == Place::Everywhere))
+            .filter(|b| b.hint.is_some() && (b.place == place || b.place == Place::Everywhere && !is_hidden(b)))
             .collect();
         hints.sort_by_key(|binding| (binding.rank, binding.place == Place::Everywhere));
         hints

@@ -67,6 +67,18 @@ impl Layout {
         height.saturating_sub(2 + Self::FOOT)
     }
 
+    /// Rows of the list in the menu of drills.
+    pub fn drills_rows(&self) -> usize {
+        usize::from(self.drills_frame().height.saturating_sub(9))
+    }
+
+    /// The menu of drills, over the middle of everything between header and hints.
+    pub fn drills_frame(&self) -> Rect {
+        let top = self.header.bottom();
+        let (width, height) = (self.hints.width.min(110), self.hints.y.saturating_sub(top).min(34));
+        Rect { x: (self.hints.width - width) / 2, y: top, width, height }
+    }
+
     /// Rows for the selected row's text below a table, its rule included.
     pub const FOOT: usize = 7;
 }

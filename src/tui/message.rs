@@ -8,6 +8,8 @@ use crate::plan::{Output, Outputs, Plan};
 use crate::reach::{CheckProgress, Trace};
 use crate::saga::{Event, NodeState};
 
+use super::diagnosis::Diagnosed;
+use super::drill::{Broken, Drill};
 use super::effect::Generation;
 
 /// Why something was not done, for a person.
@@ -92,6 +94,19 @@ pub enum Message {
         generation: Generation,
         instance_id: InstanceId,
         result: Result<Box<Trace>, Failure>,
+    },
+    Diagnosed {
+        generation: Generation,
+        result: Result<Box<Diagnosed>, Failure>,
+    },
+    DrillsListed {
+        generation: Generation,
+        result: Result<Vec<Drill>, Failure>,
+    },
+    /// Something was broken on purpose.
+    Broke {
+        generation: Generation,
+        result: Result<Broken, Failure>,
     },
     Planned {
         generation: Generation,

@@ -5,6 +5,9 @@
 pub mod arn;
 pub mod backend;
 pub mod detail;
+pub mod diagnosis;
+pub mod drill;
+pub mod drill_menu;
 pub mod effect;
 pub mod help;
 pub mod keymap;
@@ -24,6 +27,8 @@ pub mod widget;
 mod testing;
 
 pub use backend::{Backend, EventSink};
+pub use diagnosis::{Diagnosed, Mend};
+pub use drill::{Broken, Drill, DrillGround};
 pub use keymap::Keymap;
 pub use message::{Failure, Prepared, RunEnd};
 pub use model::Settings;

@@ -10,9 +10,11 @@ use tui_input::Input;
 use crate::model::{ApiCall, Identity, InstanceId};
 use crate::plan::{Outputs, Plan, PlanKind};
 use crate::reach::history::Watch;
-use crate::reach::{EgressResult, Trace, Verdict};
+use crate::reach::{EgressResult, Finding, Trace, Verdict};
 use crate::saga::{NodeState, RunMode};
 
+use super::diagnosis::{FindingKey, Inquiry, Mend};
+use super::drill_menu::{DrillMenu, Drills, Menu};
 use super::effect::{Generation, WalkDepth};
 use super::keymap::{Keymap, Place};
 use super::layout::Layout;
@@ -73,6 +75,8 @@ pub struct Model {
     pub ways: BTreeMap<InstanceId, Way>,
     pub steps: Steps,
     pub checks: Checks,
+    pub inquiry: Inquiry,
+    pub drills: Drills,
     pub log: Log,
     pub toasts: Vec<Toast>,
     /// Instances marked for a check.
@@ -148,10 +152,11 @@ pub enum Pane {
     Steps,
     Checks,
     Log,
+    Diagnosis,
 }
 
 impl Pane {
-    pub const ALL: [Self; 4] = [Self::Detail, Self::Steps, Self::Checks, Self::Log];
+    pub const ALL: [Self; 5] = [Self::Detail, Self::Steps, Self::Checks, Self::Log, Self::Diagnosis];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -159,6 +164,7 @@ impl Pane {
             Self::Steps => "Steps",
             Self::Checks => "Checks",
             Self::Log => "API log",
+            Self::Diagnosis => "Diagnosis",
         }
     }
 
@@ -168,6 +174,7 @@ impl Pane {
             Self::Steps => Place::Steps,
             Self::Checks => Place::Checks,
             Self::Log => Place::Log,
+            Self::Diagnosis => Place::Diagnosis,
         }
     }
 }
@@ -182,6 +189,7 @@ pub enum Overlay {
         scroll: usize,
     },
     Dialog(Dialog),
+    Drills(DrillMenu),
 }
 
 /// A question to the person.
@@ -195,6 +203,28 @@ pub enum Dialog {
     Undo { title: String },
     /// Quit while a run is under way.
     Quit,
+    /// Repair a finding.
+    Repair(RepairDialog),
+    /// Why natdeck does not repair a finding.
+    NoRepair { finding: Box<Finding> },
+}
+
+/// What a repair would change.
+#[derive(Debug, Clone)]
+pub struct RepairDialog {
+    pub of: FindingKey,
+    pub mend: Box<Mend>,
+    /// For a repair that must be agreed to in letters.
+    pub typed: Input,
+    /// The first line shown, where not all fit.
+    pub scroll: usize,
+}
+
+impl RepairDialog {
+    /// A repair that lets more pass than the packets in question is agreed to by typing.
+    pub fn must_type(&self) -> bool {
+        self.mend.repair.widens.is_some()
+    }
 }
 
 /// The Detail pane.
@@ -223,8 +253,6 @@ pub struct Way {
     pub asking: Option<(Generation, WalkDepth)>,
     /// The snapshot that was walked or is being walked.
     pub snapshot: u64,
-    /// The person asked for it, and wants to see it.
-    pub by_hand: bool,
     /// When the hosts on it were last asked, whoever asked.
     pub hosts_asked_at: Option<Timestamp>,
     /// When the hosts on it last answered.
@@ -474,6 +502,8 @@ impl Model {
             ways: BTreeMap::new(),
             steps: Steps::Empty,
             checks: Checks::default(),
+            inquiry: Inquiry::default(),
+            drills: Drills::default(),
             log: Log::default(),
             toasts: Vec::new(),
             marks: BTreeSet::new(),
@@ -520,6 +550,9 @@ impl Model {
         if self.focus == Focus::Pane && self.pane == Pane::Checks {
             return self.checks.rows.get(self.checks.cursor).map(|row| row.instance_id.clone());
         }
+        if self.focus == Focus::Pane && self.pane == Pane::Diagnosis && self.inquiry.about.is_some() {
+            return self.inquiry.about.clone();
+        }
         let (kind, id) = self.selected()?.what.resource_id()?;
         match kind {
             Kind::Instance => Some(InstanceId::new(id)),
@@ -537,6 +570,10 @@ impl Model {
             || self.session().is_some_and(|session| session.activity != Activity::Idle)
             || matches!(self.steps, Steps::Planning { .. })
             || self.checks.asking.is_some()
+            || self.inquiry.asking.since().is_some()
+            || self.inquiry.is_repairing()
+            || self.drills.breaking.is_some()
+            || matches!(&self.overlay, Overlay::Drills(DrillMenu { menu: Menu::Asking { .. }, .. }))
             || self.ways.values().any(|way| way.asking.is_some())
     }
 

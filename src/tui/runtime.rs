@@ -313,6 +313,24 @@ impl<B: Backend> Work<B> {
                     Message::Walked { generation, instance_id, result }
                 });
             }
+            Effect::Diagnose { generation, network, instance_id, depth } => {
+                self.ask(async move {
+                    let result = backend.diagnose(network, instance_id, depth).await.map(Box::new);
+                    Message::Diagnosed { generation, result }
+                });
+            }
+            Effect::ListDrills { generation, instance_id } => {
+                self.ask(async move {
+                    let result = backend.drills(instance_id).await;
+                    Message::DrillsListed { generation, result }
+                });
+            }
+            Effect::Break { generation, causes, instance_id } => {
+                self.ask(async move {
+                    let result = backend.break_egress(causes, instance_id).await;
+                    Message::Broke { generation, result }
+                });
+            }
             Effect::PlanProvision { generation, network } => {
                 let question = async move {
                     let result = backend.plan_provision(network).await.map(Box::new);

@@ -20,6 +20,10 @@ use crate::tui::message::{Message, Prepared};
 use crate::tui::model::{Model, Settings};
 use crate::tui::update::update;
 
+mod diagnosis;
+
+pub use diagnosis::*;
+
 pub const VPC: &str = "vpc-0a1b2c3d4e5f60718";
 pub const PUBLIC: &str = "subnet-0b10000000000000a";
 pub const PRIVATE: &str = "subnet-0b20000000000000b";

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use natdeck::model::{ApiCall, Identity, InstanceId, Network, World};
 use natdeck::plan::{Output, Plan};
-use natdeck::reach::{CheckProgress, Trace};
+use natdeck::reach::{Cause, CheckProgress, Trace};
 use natdeck::saga::{Event, RunMode};
 use natdeck::tui::effect::WalkDepth;
-use natdeck::tui::{Backend, EventSink, Failure, Keymap, Options, Prepared, RunEnd, Settings, Theme};
+use natdeck::tui::{
+    Backend, Broken, Diagnosed, Drill, EventSink, Failure, Keymap, Options, Prepared, RunEnd, Settings, Theme,
+};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use serde_json::Value;
 
@@ -415,6 +417,18 @@ impl Backend for Defective {
     }
 
     async fn walk(&self, _: Arc<Network>, _: InstanceId, _: WalkDepth) -> Result<Trace, Failure> {
+        std::future::pending().await
+    }
+
+    async fn diagnose(&self, _: Arc<Network>, _: InstanceId, _: WalkDepth) -> Result<Diagnosed, Failure> {
+        std::future::pending().await
+    }
+
+    async fn drills(&self, _: Option<InstanceId>) -> Result<Vec<Drill>, Failure> {
+        std::future::pending().await
+    }
+
+    async fn break_egress(&self, _: Vec<Cause>, _: Option<InstanceId>) -> Result<Broken, Failure> {
         std::future::pending().await
     }
 

@@ -63,12 +63,16 @@ impl Remote {
 
     /// Makes a cause real in its world. What was done, in a sentence.
     pub async fn break_egress(&self, cause: Cause, instance_id: Option<&InstanceId>) -> Result<String, RemoteError> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("cause", &cause.name());
-        if let Some(id) = instance_id {
-            query.append_pair("instance", id.as_str());
-        }
-        let did = self.control("POST", &format!("{}?{}", control::BREAK, query.finish())).await?;
+        // Ended before anything is waited for: the serializer cannot be sent to another thread.
+        let query = {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("cause", &cause.name());
+            if let Some(id) = instance_id {
+                query.append_pair("instance", id.as_str());
+            }
+            query.finish()
+        };
+        let did = self.control("POST", &format!("{}?{query}", control::BREAK)).await?;
         Ok(String::from_utf8_lossy(&did).trim_end().to_owned())
     }
 

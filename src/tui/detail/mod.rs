@@ -12,7 +12,7 @@ use crate::tui::widget::line::{Line, hang};
 
 pub use node::verdict_tone;
 use section::Sections;
-pub use way::wants_hosts;
+pub use way::{short_ports, wants_hosts};
 
 /// All lines for a pane of `columns`.
 pub fn lines(model: &Model, columns: usize) -> Vec<Line> {
@@ -77,11 +77,6 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line> {
             vec![Line::of(heading, Tone::Strong), Line::blank(), Line::of("Enter folds and unfolds.", Tone::Dim)]
         }
     }
-}
-
-/// The line where the way out begins: 0 when there is none.
-pub fn way_at(lines: &[Line]) -> usize {
-    lines.iter().position(|line| line.text().starts_with(way::HEADING)).unwrap_or(0)
 }
 
 fn title(resource: Resource<'_>) -> Line {

@@ -14,7 +14,7 @@ use crate::tui::widget::line::{Line, hang};
 use crate::tui::widget::text::pad;
 
 /// How the section is headed.
-pub(super) const HEADING: &str = "Way out";
+const HEADING: &str = "Way out";
 /// Columns of the components' names.
 const COMPONENTS: usize = 18;
 
@@ -95,7 +95,7 @@ pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize)
 }
 
 /// `10.8.2.237 port 443` as `10.8.2.237:443`: where a hop does its duty, few words will do.
-fn short_ports(text: &str) -> String {
+pub fn short_ports(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
     for word in text.split(' ') {
         let is_port = word.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u16>().is_ok();

@@ -4,17 +4,20 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::super::backend::{Backend, EventSink};
+use super::super::diagnosis::{Diagnosed, Mend};
+use super::super::drill::{Broken, Drill, DrillGround};
 use super::super::effect::WalkDepth;
 use super::super::message::{Failure, Prepared, RunEnd};
 use crate::aws::{CallLog, Error, Session, Target};
 use crate::model::host::Hosts;
 use crate::model::{ApiCall, Identity, InstanceId, Network, World};
-use crate::ops::{self, Change, ChangeError, Ended, PlanningError};
+use crate::ops::{self, Change, ChangeError, Ended, Looked, PlanningError, Question};
 use crate::plan::{self, Output, Outputs, Plan, PlanKind, Spec};
-use crate::reach::{CheckProgress, Flow, Trace, walk};
+use crate::reach::{self, Cause, CheckProgress, Flow, Observations, Trace, walk};
 use crate::saga::{Event, NodeState, RunMode, Stop};
 
 /// Opens a shell on an instance at the terminal, and returns when it has ended.
@@ -34,6 +37,8 @@ pub struct Workbench {
     /// What the hosts said when they were last asked.
     hosts: Mutex<Hosts>,
     shell: ShellDoor,
+    /// `None`: this world is not there to be broken.
+    drills: Option<Arc<dyn DrillGround>>,
 }
 
 impl Workbench {
@@ -48,7 +53,15 @@ impl Workbench {
             stop: Mutex::new(None),
             hosts: Mutex::new(Hosts::new()),
             shell,
+            drills: None,
         }
+    }
+
+    /// The same with a world that can be broken.
+    #[must_use]
+    pub fn with_drills(mut self, drills: Option<Arc<dyn DrillGround>>) -> Self {
+        self.drills = drills;
+        self
     }
 
     async fn session(&self) -> Result<&Session, Error> {
@@ -135,7 +148,10 @@ impl Workbench {
             }
             let journals =
                 self.journals(session).await.map_err(|error| Failure::new(what.clone(), error.to_string()))?;
-            let begun = Change::begin(session, &journals, plan);
+            let begun = match plan.kind {
+                PlanKind::Repair => ops::begin_repair_plan(session, &journals, plan),
+                PlanKind::Provision | PlanKind::Teardown => Change::begin(session, &journals, plan),
+            };
             *change = Some(begun.map_err(|error: ChangeError| Failure::new(what, chain(&error)))?);
         }
         let stop = change.as_ref().map(Change::stop);
@@ -159,9 +175,18 @@ fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
+fn no_drills() -> Failure {
+    Failure::new("break egress", "only a sandbox is there to be broken").with_next_move("start natdeck --sandbox")
+}
+
 /// Whether nothing of it remains to be run or taken back.
 fn is_over(change: &Change) -> bool {
     change.begun().is_empty() || change.steps().iter().all(|(_, state)| state.is_done())
+}
+
+/// Whether it carries out this plan.
+fn is_of(change: &Change, plan: &Plan) -> bool {
+    change.steps().into_iter().map(|(step, _)| step).eq(&plan.steps)
 }
 
 /// What the Steps pane shows of a plan.
@@ -258,6 +283,58 @@ impl Backend for Workbench {
         Ok(walk(&network, &*hosts, &Flow::https(instance_id, ops::OUTSIDE)))
     }
 
+    async fn diagnose(
+        &self,
+        network: Arc<Network>,
+        instance_id: InstanceId,
+        depth: WalkDepth,
+    ) -> Result<Diagnosed, Failure> {
+        let failed = |reason: String| Failure::new(format!("diagnose {instance_id}"), reason);
+        ops::diagnosable(&network, &instance_id).map_err(failed)?;
+        let question = Question::egress(instance_id.clone());
+        let looked = match depth {
+            WalkDepth::Known => {
+                let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Looked { hosts, observations: Observations::default() }
+            }
+            WalkDepth::AskHosts => {
+                let session = self.session().await.map_err(|error| failed(error.to_string()))?;
+                let looked = ops::look(session, &network, &question).await;
+                self.hosts.lock().unwrap_or_else(PoisonError::into_inner).extend(looked.hosts.clone());
+                looked
+            }
+        };
+        let diagnosis = reach::diagnose(&network, &looked.hosts, &question.flow, &looked.observations);
+        let mend = |finding| {
+            let repair = plan::repair::repair(finding, &network)?;
+            Some(Mend { repair, stack: ops::stack_of(&network, finding) })
+        };
+        let mends = diagnosis.findings.iter().map(mend).collect();
+        let Looked { hosts, observations } = looked;
+        Ok(Diagnosed { instance_id, depth, diagnosis, mends, network, hosts, observations, at: Timestamp::now() })
+    }
+
+    async fn drills(&self, instance_id: Option<InstanceId>) -> Result<Vec<Drill>, Failure> {
+        self.drills.as_ref().ok_or_else(no_drills)?.list(instance_id).await
+    }
+
+    async fn break_egress(&self, causes: Vec<Cause>, instance_id: Option<InstanceId>) -> Result<Broken, Failure> {
+        let ground = self.drills.as_ref().ok_or_else(no_drills)?;
+        let mut causes = causes;
+        fastrand::shuffle(&mut causes);
+        let mut last = Failure::new("break egress", "nothing can be broken here");
+        for cause in causes {
+            match ground.break_egress(cause, instance_id.clone()).await {
+                Ok(broken) => {
+                    self.forget_hosts();
+                    return Ok(broken);
+                }
+                Err(failure) => last = failure,
+            }
+        }
+        Err(last)
+    }
+
     async fn plan_provision(&self, _network: Option<Arc<Network>>) -> Result<Prepared, Failure> {
         self.prepare(PlanKind::Provision, &self.spec.name.clone()).await
     }
@@ -269,6 +346,15 @@ impl Backend for Workbench {
 
     async fn run(&self, plan: Arc<Plan>, mode: RunMode, events: EventSink<Event<Output>>) -> RunEnd {
         let mut slot = self.change.lock().await;
+        // A repair is a change of its own. What it interrupts keeps its journal, and is gone on with when it is planned
+        // again.
+        if plan.kind == PlanKind::Repair
+            && let Some(other) = slot.take_if(|change| is_over(change) || !is_of(change, &plan))
+            && is_over(&other)
+            && let Err(error) = other.close()
+        {
+            return RunEnd::Broken(Failure::new("end the change before", chain(&error)));
+        }
         if let Err(failure) = self.begin(&mut slot, &plan).await {
             return RunEnd::Broken(failure);
         }

@@ -11,7 +11,7 @@ use crate::tui::model::{LOG_LIMIT, Model, Pace, Pane, Picture, Refresh, Sight};
 use crate::tui::theme::Tone;
 use crate::tui::tree::{self, Kind, Seen, What};
 
-use super::checks;
+use super::{checks, diagnosis};
 
 /// How long a change stays marked when nobody refreshes by hand.
 const MARKS_STAY_S: i64 = 60;
@@ -62,6 +62,7 @@ pub(super) fn observed(
         Ok(network) => {
             show(model, Arc::new(*network), by_hand);
             checks::queued(model, effects);
+            diagnosis::looked(model, effects);
         }
         Err(failure) => {
             model.toast(Tone::Bad, failure.to_string());
@@ -69,6 +70,7 @@ pub(super) fn observed(
                 Sight::Seen(picture) => picture.failure = Some(failure),
                 Sight::Waiting { .. } | Sight::Blind { .. } => model.sight = Sight::Blind { failure },
             }
+            diagnosis::looked(model, effects);
         }
     }
 }
@@ -146,7 +148,6 @@ pub(super) fn walk(model: &mut Model, id: &InstanceId, depth: WalkDepth, effects
     way.asking = Some((generation, depth));
     way.snapshot = number;
     way.failure = None;
-    way.by_hand = false;
     if depth == WalkDepth::AskHosts {
         way.hosts_asked_at = Some(now);
     }
@@ -167,7 +168,6 @@ pub(super) fn walked(
     }
     let asked_hosts = matches!(way.asking, Some((_, WalkDepth::AskHosts)));
     way.asking = None;
-    let by_hand = way.by_hand;
     let wants_hosts = !asked_hosts && result.as_ref().is_ok_and(|trace| detail::wants_hosts(trace));
     match result {
         Ok(trace) => {
@@ -179,15 +179,10 @@ pub(super) fn walked(
         }
         Err(failure) => way.failure = Some(failure),
     }
-    // Who pressed the key wants to see the way: where not everything fits, it comes to the top.
     let is_selected =
         matches!(&model.detail.of, Some(What::Resource(Kind::Instance, of)) if of.as_ref() == id.as_str());
     if wants_hosts && is_selected && may_ask_hosts(model, id) {
         walk(model, id, WalkDepth::AskHosts, effects);
-    }
-    if by_hand && is_selected {
-        let (columns, _) = model.layout().pane_size();
-        model.detail.scroll = detail::way_at(&detail::lines(model, columns));
     }
 }
 

@@ -63,6 +63,20 @@ pub(super) fn key(model: &mut Model, event: KeyEvent, effects: &mut Vec<Effect>)
                 model.overlay = Overlay::None;
             }
         }
+        Dialog::Repair(repair) => {
+            let (must_type, enter) = (repair.must_type(), event.code == KeyCode::Enter);
+            if super::repair::key(repair, event) {
+                let repair = repair.clone();
+                model.overlay = Overlay::None;
+                super::repair::agreed(model, repair, effects);
+            } else if must_type && enter {
+                let word = super::repair::AGREED;
+                model.toast(Tone::Warn, format!("Type {word} and press Enter, or press Esc. Nothing was changed."));
+            } else if !must_type && matches!(event.code, KeyCode::Char('n' | 'q')) {
+                model.overlay = Overlay::None;
+            }
+        }
+        Dialog::NoRepair { .. } => model.overlay = Overlay::None,
         Dialog::Quit => match event.code {
             KeyCode::Char('y') => effects.push(Effect::Quit),
             KeyCode::Char('s') => {

@@ -51,6 +51,7 @@ pub(super) fn paste(model: &mut Model, text: &str) {
         Overlay::Dialog(Dialog::TearDown { .. }) => {
             model.toast(Tone::Warn, "The name must be typed, not pasted.");
         }
+        Overlay::Drills(menu) => type_in(&mut menu.typed),
         Overlay::Dialog(_) | Overlay::Help { .. } | Overlay::None => {}
     }
 }

@@ -5,9 +5,12 @@
 
 mod answers;
 mod checks;
+mod diagnosis;
 mod dialog;
+mod drills;
 mod filter;
 mod panes;
+mod repair;
 mod run;
 mod steps;
 mod tree;
@@ -57,6 +60,9 @@ fn handle(model: &mut Model, message: Message, effects: &mut Vec<Effect>) {
         Message::Walked { generation, instance_id, result } => {
             answers::walked(model, generation, &instance_id, result, effects);
         }
+        Message::Diagnosed { generation, result } => diagnosis::answered(model, generation, result, effects),
+        Message::DrillsListed { generation, result } => drills::listed(model, generation, result),
+        Message::Broke { generation, result } => drills::broke(model, generation, result, effects),
         Message::Planned { generation, result } => steps::planned(model, generation, result),
         Message::Run { generation, event } => run::event(model, generation, event, effects),
         Message::RunEnded { generation, end } => run::ended(model, generation, end, effects),
@@ -83,6 +89,7 @@ fn tick(model: &mut Model, now: jiff::Timestamp, effects: &mut Vec<Effect>) {
         answers::refresh(model, false, effects);
     }
     checks::watch_on(model, effects);
+    diagnosis::look_again(model, effects);
 }
 
 /// The texts on the screen that change with time alone.
@@ -115,6 +122,7 @@ fn key(model: &mut Model, event: KeyEvent, effects: &mut Vec<Effect>) {
         Overlay::Filter(_) => filter::key(model, event, effects),
         Overlay::Dialog(_) => dialog::key(model, event, effects),
         Overlay::Help { .. } => panes::help_key(model, event, effects),
+        Overlay::Drills(_) => drills::key(model, event, effects),
         Overlay::None => {
             let keymap = model.keymap.clone();
             if let Some(binding) = keymap.action(model.place(), event) {
@@ -126,7 +134,7 @@ fn key(model: &mut Model, event: KeyEvent, effects: &mut Vec<Effect>) {
 
 fn act(model: &mut Model, binding: &Binding, effects: &mut Vec<Effect>) {
     if binding.changes && model.identity.read_only {
-        model.toast(Tone::Warn, "Read-only: nothing is changed. Start natdeck without --read-only to run steps.");
+        model.toast(Tone::Warn, "Read-only: nothing is changed. Start natdeck without --read-only for that.");
         return;
     }
     match binding.action {
@@ -149,10 +157,11 @@ fn act(model: &mut Model, binding: &Binding, effects: &mut Vec<Effect>) {
         Action::PaneSteps => panes::show(model, Pane::Steps),
         Action::PaneChecks => panes::show(model, Pane::Checks),
         Action::PaneLog => panes::show(model, Pane::Log),
+        Action::PaneDiagnosis => panes::show(model, Pane::Diagnosis),
         Action::Zoom => zoom(model),
         Action::Describe => tree::describe(model),
         Action::Json => tree::json(model),
-        Action::Explain => tree::explain(model, effects),
+        Action::Explain => diagnosis::explain(model, effects),
         Action::Mark => tree::mark(model),
         Action::CopyId => tree::copy_id(model, effects),
         Action::CopyArn => tree::copy_arn(model, effects),
@@ -160,13 +169,18 @@ fn act(model: &mut Model, binding: &Binding, effects: &mut Vec<Effect>) {
         Action::CheckAll => checks::all(model, effects),
         Action::Watch => checks::watch(model, effects),
         Action::Refresh => by_hand(model, effects),
-        Action::Freeze => freeze(model),
+        Action::Freeze => freeze(model, effects),
         Action::Provision => steps::provision(model, effects),
         Action::TearDown => steps::tear_down(model, effects),
         Action::RunNext => steps::run_next(model, effects),
         Action::RunAll => steps::run_all(model, effects),
         Action::RunTo => steps::run_to(model, effects),
         Action::UndoLast => steps::undo_last(model),
+        Action::Fix => repair::offer(model),
+        Action::Evidence => diagnosis::evidence(model),
+        Action::PathForm => diagnosis::path_form(model),
+        Action::CopyJson => tree::copy_json(model, effects),
+        Action::Drill => drills::menu(model, effects),
         Action::Terraform => steps::toggle_script(model),
         Action::Stop => steps::stop(model, effects),
         Action::Shell => tree::shell(model, effects),
@@ -196,13 +210,14 @@ fn by_hand(model: &mut Model, effects: &mut Vec<Effect>) {
     answers::refresh(model, true, effects);
 }
 
-fn freeze(model: &mut Model) {
+fn freeze(model: &mut Model, effects: &mut Vec<Effect>) {
     match model.pace {
         Pace::Live => {
             model.pace = Pace::Frozen { since: model.now };
             checks::stop_watch(model);
             // What is still under way would move the picture: its answer will be late.
             model.refresh = Refresh::Idle;
+            diagnosis::looked(model, effects);
         }
         Pace::Frozen { .. } => model.pace = Pace::Live,
     }

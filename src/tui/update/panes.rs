@@ -9,7 +9,7 @@ use crate::tui::layout::Layout;
 use crate::tui::model::{Focus, Model, Overlay, Pane, Zoom};
 use crate::tui::step_text;
 
-use super::{dialog, filter};
+use super::{diagnosis, dialog, filter};
 
 pub(super) fn show(model: &mut Model, pane: Pane) {
     model.pane = pane;
@@ -34,6 +34,8 @@ pub(super) fn cycle(model: &mut Model, forward: bool) {
 pub(super) fn back(model: &mut Model) {
     if model.zoom == Zoom::On {
         model.zoom = Zoom::Off;
+    } else if model.focus == Focus::Pane && model.pane == Pane::Diagnosis {
+        diagnosis::back(model);
     } else if model.focus == Focus::Pane {
         model.focus = Focus::Tree;
     } else if !model.tree.filter().is_empty() {
@@ -57,8 +59,10 @@ pub(super) fn step(model: &mut Model, by: isize) {
         }
         (Focus::Pane, Pane::Checks) => {
             let last = model.checks.rows.len().saturating_sub(1);
+            diagnosis::keep_in_view(model);
             model.checks.cursor = model.checks.cursor.saturating_add_signed(by).min(last);
         }
+        (Focus::Pane, Pane::Diagnosis) => diagnosis::step(model, by),
         (Focus::Pane, Pane::Log) => {
             let last = model.log.calls.len().saturating_sub(1);
             let at = model.log.at().saturating_add_signed(by).min(last);
@@ -75,7 +79,7 @@ pub(super) fn page(model: &mut Model, direction: isize) {
         Focus::Pane if model.pane == Pane::Steps => {
             layout.steps_rows(model.session().map_or(0, |session| session.plan.steps.len())).0
         }
-        Focus::Pane if model.pane == Pane::Detail => layout.pane_size().1,
+        Focus::Pane if matches!(model.pane, Pane::Detail | Pane::Diagnosis) => layout.pane_size().1,
         Focus::Pane => layout.table_rows(),
     };
     let rows = isize::try_from(rows.saturating_sub(1).max(1)).unwrap_or(1);

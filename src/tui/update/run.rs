@@ -10,7 +10,7 @@ use crate::tui::message::RunEnd;
 use crate::tui::model::{Activity, Dialog, Model, Overlay, Refresh, Session, StepProgress};
 use crate::tui::theme::Tone;
 
-use super::{answers, checks};
+use super::{answers, checks, diagnosis};
 
 /// Something happened to a step.
 pub(super) fn event(model: &mut Model, generation: Generation, event: Event<Output>, effects: &mut Vec<Effect>) {
@@ -116,7 +116,7 @@ fn apply(step: &mut StepProgress, event: Event<Output>, now: Timestamp, number: 
 
 /// A run or an undo ended.
 pub(super) fn ended(model: &mut Model, generation: Generation, end: RunEnd, effects: &mut Vec<Effect>) {
-    let (tone, text) = {
+    let (tone, text, kind) = {
         let Some(session) = model.session_mut() else { return };
         if session.activity.under_way().is_none_or(|(asked, _)| asked != generation) {
             return;
@@ -135,12 +135,17 @@ pub(super) fn ended(model: &mut Model, generation: Generation, end: RunEnd, effe
         } else if let Some(next) = session.next() {
             session.cursor = next;
         }
-        let said = summary(&end, &session.plan);
-        session.end = Some(end);
-        said
+        let (tone, text) = summary(&end, &session.plan);
+        (tone, text, session.plan.kind)
     };
     if matches!(model.overlay, Overlay::Dialog(Dialog::Quit)) {
         model.overlay = Overlay::None;
+    }
+    if kind == PlanKind::Repair {
+        diagnosis::repair_ended(model, &end);
+    }
+    if let Some(session) = model.session_mut() {
+        session.end = Some(end);
     }
     model.toast(tone, text);
     answers::forget_hosts(model);

@@ -71,7 +71,7 @@ pub(super) fn planned(model: &mut Model, generation: Generation, result: Result<
     }
 }
 
-fn session(prepared: Prepared) -> Session {
+pub(super) fn session(prepared: Prepared) -> Session {
     let Prepared { plan, outputs, cost, resumed } = prepared;
     let progress: Vec<StepProgress> = plan
         .steps

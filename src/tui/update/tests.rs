@@ -5,6 +5,7 @@ use crate::model::{CallOutcome, InstanceId};
 use crate::plan::{Output, PlanKind};
 use crate::reach::{CheckProgress, Verdict};
 use crate::saga::{Event, NodeState, RunMode};
+use crate::tui::diagnosis::Asking;
 use crate::tui::effect::{Generation, WalkDepth};
 use crate::tui::message::{Failure, RunEnd};
 use crate::tui::model::{Activity, Dialog, Steps};
@@ -127,12 +128,27 @@ fn selecting_an_instance_asks_for_its_way_once() {
 }
 
 #[test]
-fn explaining_asks_the_hosts() {
+fn explaining_answers_with_what_is_known_and_then_asks_the_hosts_on_a_new_snapshot() {
     let mut model = wide();
     select(&mut model, CLIENT_0);
     let effects = press(&mut model, "x");
-    let asked = effects.iter().any(|effect| matches!(effect, Effect::Walk { depth: WalkDepth::AskHosts, .. }));
-    assert!(asked, "{effects:?}");
+    assert!(
+        matches!(&effects[..], [Effect::Diagnose { depth: WalkDepth::Known, .. }, Effect::Observe { .. }]),
+        "{effects:?}"
+    );
+    answer_diagnoses(&mut model, effects, &Ailment::None);
+    assert!(
+        model.inquiry.answer.is_some() && model.inquiry.asking.since().is_some(),
+        "there at once, and still asking"
+    );
+    let effects = observe(&mut model, network(Stage::Provisioned));
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Diagnose { depth: WalkDepth::AskHosts, .. })),
+        "{effects:?}"
+    );
+    answer_diagnoses(&mut model, effects, &Ailment::None);
+    assert_eq!(model.inquiry.asking, Asking::Nothing);
+    assert_eq!(model.inquiry.answer.as_ref().map(|answer| answer.depth), Some(WalkDepth::AskHosts));
 }
 
 #[test]
@@ -345,7 +361,7 @@ fn narrow_terminals_switch_between_tree_and_pane() {
     assert!(model.layout().tree.is_none() && model.layout().pane.is_some());
     press(&mut model, "Esc");
     assert!(model.layout().tree.is_some());
-    for _ in 0..5 {
+    for _ in 0..6 {
         press(&mut model, "Tab");
     }
     assert_eq!(model.focus, Focus::Tree, "Tab goes around");

@@ -2,13 +2,13 @@
 
 use crate::model::InstanceId;
 use crate::tui::arn;
-use crate::tui::effect::{Effect, WalkDepth};
+use crate::tui::effect::Effect;
 use crate::tui::message::Failure;
 use crate::tui::model::{DetailMode, Focus, Model, Pane, Sight};
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, What};
 
-use super::{answers, in_tree, panes, steps};
+use super::{answers, diagnosis, in_tree, panes, steps};
 
 /// Folds, or goes to the parent; from a pane back to the tree.
 pub(super) fn left(model: &mut Model) {
@@ -60,26 +60,6 @@ pub(super) fn json(model: &mut Model) {
     super::reveal_pane(model, Pane::Detail);
 }
 
-/// Shows the way out of the selected instance, hosts included.
-pub(super) fn explain(model: &mut Model, effects: &mut Vec<Effect>) {
-    let Some(id) = model.selected_instance() else {
-        model.toast(Tone::Warn, "Select an instance: its way out is what can be explained.");
-        return;
-    };
-    if !in_tree(model)
-        && let Sight::Seen(picture) = &model.sight
-    {
-        model.tree.reveal(id.as_str(), &picture.seen);
-    }
-    model.detail.mode = DetailMode::Describe;
-    model.detail.scroll = 0;
-    panes::show(model, Pane::Detail);
-    answers::walk(model, &id, WalkDepth::AskHosts, effects);
-    if let Some(way) = model.ways.get_mut(&id) {
-        way.by_hand = true;
-    }
-}
-
 pub(super) fn mark(model: &mut Model) {
     let Some(What::Resource(Kind::Instance, id)) = model.selected().map(|node| node.what.clone()) else {
         model.toast(Tone::Warn, "Only instances are marked: a check then asks the marked ones.");
@@ -98,6 +78,10 @@ pub(super) fn copy_id(model: &mut Model, effects: &mut Vec<Effect>) {
         (Focus::Pane, Pane::Log) => model.log.calls.get(model.log.at()).map(|call| call.aws_cli.clone()),
         (Focus::Pane, Pane::Steps) => steps::script_of_selected(model),
         (Focus::Pane, Pane::Checks) => model.selected_instance().map(|id| id.to_string()),
+        (Focus::Pane, Pane::Diagnosis) => {
+            let resource = model.inquiry.selected().and_then(|finding| finding.resource_id.as_ref());
+            resource.map(ToString::to_string).or_else(|| model.inquiry.about.as_ref().map(ToString::to_string))
+        }
         _ => model.selected().and_then(|node| node.what.resource_id()).map(|(_, id)| id.to_owned()),
     };
     copy(model, text, effects);
@@ -112,6 +96,17 @@ pub(super) fn copy_arn(model: &mut Model, effects: &mut Vec<Effect>) {
     match arn::of(&model.identity, kind, id) {
         Some(text) => copy(model, Some(text), effects),
         None => model.toast(Tone::Warn, "The ARN needs the account's number, which AWS has not told yet."),
+    }
+}
+
+/// Copies the diagnosis as a document.
+pub(super) fn copy_json(model: &mut Model, effects: &mut Vec<Effect>) {
+    match diagnosis::json(model) {
+        Some(text) => {
+            model.toast(Tone::Ok, format!("Copied the diagnosis as JSON, {} lines.", text.lines().count()));
+            effects.push(Effect::Copy { text });
+        }
+        None => model.toast(Tone::Warn, "There is no diagnosis yet to copy."),
     }
 }
 

@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::model::World;
 use crate::saga::RunMode;
+use crate::tui::diagnosis::{no_repair, repair_lines};
 use crate::tui::model::{Dialog, Model};
 use crate::tui::theme::Tone;
 use crate::tui::widget::line::{Line, hang};
@@ -12,12 +13,15 @@ use super::paint::Painter;
 
 /// Draws the dialog and says where the text cursor goes.
 pub(super) fn draw(model: &Model, dialog: &Dialog, area: Rect, painter: &mut Painter<'_>) -> Option<(u16, u16)> {
-    let width = area.width.saturating_sub(4).min(72);
+    // Commands are long; questions are read best when they are not wide.
+    let widest = if matches!(dialog, Dialog::Repair(_)) { 100 } else { 72 };
+    let width = area.width.saturating_sub(4).min(widest);
     let columns = usize::from(width.saturating_sub(4));
     let blank = Line::blank();
     let text = |text: &str, tone| hang(&blank, &blank, text, tone, columns);
     let mut lines = Vec::new();
     let mut typed = None;
+    let mut scrolled = None;
     let (title, tone) = match dialog {
         Dialog::Run { mode } => {
             lines.extend(text(&what_runs(model, mode), Tone::Strong));
@@ -49,6 +53,41 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, area: Rect, painter: &mut Pai
             lines.push(answers(&[("y", "undo"), ("Esc", "not now")]));
             (" Undo the last step? ", Tone::Danger)
         }
+        Dialog::Repair(repair) => {
+            let asked = if repair.must_type() { 4 } else { 2 };
+            let room = usize::from(area.height).saturating_sub(2 + 2 + asked);
+            let told = &repair.mend.repair;
+            let mut about = text(&told.title, Tone::Strong);
+            about.push(target(model));
+            about.extend(repair_lines(told, columns));
+            let longest = about.len().saturating_sub(room);
+            let top = repair.scroll.min(longest);
+            lines.extend(about.drain(..).skip(top).take(room));
+            if longest > 0 {
+                scrolled = Some((top, room, longest + room));
+            }
+            lines.push(Line::blank());
+            if repair.must_type() {
+                lines.push(Line::of("Type ", Tone::Text).and("yes", Tone::Strong).and(" to agree:", Tone::Text));
+                typed = Some((lines.len(), repair.typed.visual_cursor()));
+                lines.push(Line::of("› ", Tone::Accent).and(repair.typed.value(), Tone::Strong));
+                lines.push(answers(&[("Enter", "repair"), ("↑ ↓", "scroll"), ("Esc", "not now")]));
+                (" Repair: lets more pass than the packets in question ", Tone::Danger)
+            } else {
+                lines.push(answers(&[("y", "repair"), ("↑ ↓", "scroll"), ("Esc", "not now")]));
+                (" Repair? ", Tone::BorderFocus)
+            }
+        }
+        Dialog::NoRepair { finding } => {
+            lines.extend(text(&finding.cause.name(), Tone::Strong));
+            lines.extend(text(&finding.summary, Tone::Text));
+            lines.push(Line::blank());
+            lines.extend(text(&no_repair(finding), Tone::Warn));
+            lines.extend(text(finding.cause.explanation(), Tone::Text));
+            lines.push(Line::blank());
+            lines.push(answers(&[("Esc", "back")]));
+            (" No repair ", Tone::BorderFocus)
+        }
         Dialog::Quit => {
             lines.extend(text("A step is running. What it has begun in AWS goes on without natdeck.", Tone::Strong));
             lines.extend(text("The journal remembers it: the same plan can be run on later.", Tone::Text));
@@ -70,6 +109,9 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, area: Rect, painter: &mut Pai
     let inside =
         Rect { x: frame.x + 2, y: frame.y + 1, width: width.saturating_sub(4), height: height.saturating_sub(2) };
     painter.lines(inside, &lines);
+    if let Some((top, height, rows)) = scrolled {
+        painter.scroll_mark(frame, top, height, rows);
+    }
     typed.map(|(row, column)| {
         let x = inside.x + 2 + u16::try_from(column).unwrap_or(0);
         (x.min(inside.right().saturating_sub(1)), inside.y + u16::try_from(row).unwrap_or(0))

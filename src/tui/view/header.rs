@@ -28,6 +28,10 @@ fn world(model: &Model) -> Line {
     };
     let line =
         if model.identity.read_only { line.and(" ", Tone::Text).and(" READ-ONLY ", Tone::BadgeWarn) } else { line };
+    let line = match model.drills.badge(model.now) {
+        Some(text) => line.and(" ", Tone::Text).and(format!(" {text} "), Tone::BadgeWarn),
+        None => line,
+    };
     match model.pace {
         Pace::Live => line,
         Pace::Frozen { since } => {

@@ -2,7 +2,9 @@
 
 mod checks;
 mod detail;
+mod diagnosis;
 mod dialog;
+mod drills;
 mod header;
 mod help;
 mod hints;
@@ -55,6 +57,7 @@ fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) -> Option<(u16, u1
             None
         }
         Overlay::Dialog(dialog) => dialog::draw(model, dialog, area, painter),
+        Overlay::Drills(menu) => drills::draw(model, menu, layout.drills_frame(), painter),
     }
 }
 
@@ -84,6 +87,7 @@ fn pane(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         Pane::Steps => steps::draw(model, inside, painter),
         Pane::Checks => checks::draw(model, inside, painter),
         Pane::Log => log::draw(model, inside, painter),
+        Pane::Diagnosis => diagnosis::draw(model, inside, painter),
     }
 }
 

@@ -120,8 +120,52 @@ fn the_way_out_is_drawn_hop_by_hop() {
     at_sizes("way_out", |size| {
         let mut model = provisioned(size);
         select(&mut model, CLIENT_0);
-        let effects = press(&mut model, "x");
+        let effects = press(&mut model, "d");
         answer_walks(&mut model, effects, true);
+        model
+    });
+}
+
+#[test]
+fn a_diagnosis_shows_verdict_path_and_every_cause() {
+    for (name, ailment) in [
+        ("route", Ailment::Route),
+        ("host", Ailment::Host),
+        ("warning", Ailment::Warning),
+        ("silence", Ailment::Silence),
+    ] {
+        at_sizes(&format!("diagnosis_{name}"), |size| console_diagnosed(size, &ailment));
+    }
+}
+
+#[test]
+fn a_finding_opens_to_its_evidence_and_its_repair() {
+    at_sizes("diagnosis_evidence", |size| {
+        let mut model = console_diagnosed(size, &Ailment::Host);
+        press(&mut model, "Enter");
+        model
+    });
+}
+
+#[test]
+fn a_repair_says_what_it_changes_before_it_asks() {
+    for (name, ailment) in [("route", Ailment::Route), ("host", Ailment::Host), ("group", Ailment::Group)] {
+        at_sizes(&format!("repair_{name}"), |size| {
+            let mut model = console_diagnosed(size, &ailment);
+            press(&mut model, "f");
+            model
+        });
+    }
+}
+
+#[test]
+fn drills_are_a_menu_that_is_filtered_as_one_types() {
+    at_sizes("drills", |size| {
+        let mut model = provisioned(size);
+        select(&mut model, CLIENT_0);
+        let effects = press(&mut model, "B");
+        list_drills(&mut model, effects);
+        type_in(&mut model, "route");
         model
     });
 }

@@ -1,0 +1,153 @@
+//! One finding as lines: closed, its name, certainty and sentence; open, its explanation, evidence and repair. Pure.
+
+use jiff::Timestamp;
+
+use super::Mend;
+use crate::plan::Repair;
+use crate::reach::{Certainty, Finding, Severity};
+use crate::tui::theme::Tone;
+use crate::tui::widget::age;
+use crate::tui::widget::line::{Line, hang};
+
+/// How one finding is shown.
+pub(super) struct Shown<'a> {
+    pub finding: &'a Finding,
+    pub mend: Option<&'a Mend>,
+    pub selected: bool,
+    pub open: bool,
+    /// The keys that repair and open.
+    pub fix: &'a str,
+    pub evidence: &'a str,
+    pub now: Timestamp,
+    pub columns: usize,
+}
+
+/// A finding's lines; the first is its head.
+pub(super) fn lines(shown: &Shown<'_>) -> Vec<Line> {
+    let Shown { finding, columns, .. } = *shown;
+    let (mark, tone) = match finding.severity {
+        Severity::Breaks => ("✗", Tone::Bad),
+        Severity::Warns => ("!", Tone::Warn),
+    };
+    let cursor = if shown.selected { "▸ " } else { "  " };
+    let mut head = Line::of(cursor, Tone::Accent).and(format!("{mark} "), tone).and(finding.cause.name(), tone);
+    if let Some(sure) = certainty(finding.certainty) {
+        head = head.and(format!("  {sure}"), Tone::Unknown);
+    }
+    if let Some(id) = &finding.resource_id {
+        head = head.and(format!("  {id}"), Tone::Dim);
+    }
+    let mut lines = vec![head];
+    let indent = Line::of("    ", Tone::Dim);
+    lines.extend(hang(&indent, &indent, &finding.summary, Tone::Text, columns));
+    if shown.open {
+        lines.extend(hang(&indent, &indent, finding.cause.explanation(), Tone::Dim, columns));
+        lines.extend(evidence(finding, shown.now, columns));
+    }
+    lines.extend(mending(shown));
+    lines
+}
+
+/// `None`: it is certain, which needs no words.
+fn certainty(certainty: Certainty) -> Option<&'static str> {
+    match certainty {
+        Certainty::Certain => None,
+        Certainty::Likely => Some("(likely)"),
+        Certainty::Guess => Some("(a guess)"),
+    }
+}
+
+fn evidence(finding: &Finding, now: Timestamp, columns: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let (source, text) = (Line::of("      ", Tone::Dim), Line::of("        ", Tone::Dim));
+    for evidence in &finding.evidence {
+        let age = evidence.observed_at.map(|at| format!("  {}", age::text(now, at))).unwrap_or_default();
+        lines.extend(hang(&source, &source, &format!("{}{age}", evidence.source), Tone::Dim, columns));
+        lines.extend(hang(&text, &text, &evidence.text, Tone::Code, columns));
+    }
+    if lines.is_empty() {
+        lines.push(source.and("no field or line of its own shows it", Tone::Dim));
+    }
+    lines
+}
+
+/// The repair, or that there is none.
+fn mending(shown: &Shown<'_>) -> Vec<Line> {
+    let columns = shown.columns;
+    let rest = Line::of("      ", Tone::Dim);
+    match shown.mend {
+        Some(mend) => {
+            let first = Line::of("    ", Tone::Dim).and(shown.fix, Tone::Key).and(" ", Tone::Dim);
+            let mut lines = hang(&first, &rest, &mend.repair.title, Tone::Ok, columns);
+            if shown.open {
+                lines.extend(repair_lines(&mend.repair, columns).into_iter().map(|line| indented(line, 4)));
+            } else if mend.repair.widens.is_some() {
+                lines
+                    .push(rest.and("widens: ", Tone::Warn).and(shown.evidence, Tone::Key).and(" says what", Tone::Dim));
+            }
+            lines
+        }
+        None if shown.open => hang(&rest, &rest, &no_repair(shown.finding), Tone::Dim, columns),
+        None => Vec::new(),
+    }
+}
+
+fn indented(line: Line, by: usize) -> Line {
+    let mut whole = Line::of(" ".repeat(by), Tone::Dim);
+    whole.0.extend(line.0);
+    whole
+}
+
+/// Why natdeck does not repair it.
+pub fn no_repair(finding: &Finding) -> String {
+    if finding.certainty == Certainty::Guess {
+        "No repair: it is a guess, and natdeck repairs what it has seen.".to_owned()
+    } else if finding.cause.repairable() {
+        "No repair: what was seen does not say for certain what to change.".to_owned()
+    } else {
+        "No repair by natdeck: it takes a decision of yours, or lies where natdeck does not reach.".to_owned()
+    }
+}
+
+/// Exactly what a repair changes and by what; the widening warning in its words.
+pub fn repair_lines(repair: &Repair, columns: usize) -> Vec<Line> {
+    let columns = columns.saturating_sub(4);
+    let mut lines = Vec::new();
+    let indent = Line::of("  ", Tone::Dim);
+    for change in &repair.changes {
+        let blank = Line::blank();
+        lines.extend(hang(&blank, &blank, &change.what, Tone::Text, columns));
+        lines.extend(hang(
+            &Line::of("  - ", Tone::Removed),
+            &Line::of("    ", Tone::Dim),
+            &change.before,
+            Tone::Text,
+            columns,
+        ));
+        lines.extend(hang(
+            &Line::of("  + ", Tone::Added),
+            &Line::of("    ", Tone::Dim),
+            &change.after,
+            Tone::Text,
+            columns,
+        ));
+    }
+    if let Some(warning) = &repair.widens {
+        lines.extend(hang(
+            &Line::of("widens: ", Tone::Warn),
+            &Line::of("        ", Tone::Dim),
+            warning,
+            Tone::Warn,
+            columns,
+        ));
+    }
+    for step in &repair.steps {
+        lines.push(Line::of("call  ", Tone::Dim).and(format!("{}:{}", step.service(), step.operation()), Tone::Accent));
+    }
+    for command in &repair.commands {
+        for line in command.lines() {
+            lines.extend(hang(&indent, &Line::of("    ", Tone::Dim), line, Tone::Code, columns));
+        }
+    }
+    lines
+}

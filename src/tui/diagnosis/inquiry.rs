@@ -1,0 +1,130 @@
+//! What the console remembers of a diagnosis: who it is about, what is being asked, where the person looks, and what
+//! became of a repair. Pure data.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::Diagnosed;
+use crate::model::{InstanceId, ResourceId, SubnetId};
+use crate::reach::{Cause, Finding};
+use crate::tui::effect::Generation;
+use crate::tui::message::Failure;
+use crate::tui::model::{Focus, Pane};
+
+/// The Diagnosis pane.
+#[derive(Debug, Default)]
+pub struct Inquiry {
+    /// Whom it is about. `None`: nobody yet.
+    pub about: Option<InstanceId>,
+    /// The newest answer, kept while a newer one is awaited.
+    pub answer: Option<Box<Diagnosed>>,
+    /// The question that what is known already answers.
+    pub quick: Option<Generation>,
+    pub asking: Asking,
+    /// Why there is no answer, or no newer one.
+    pub failure: Option<Failure>,
+    /// The finding that keys act on.
+    pub cursor: usize,
+    /// The findings whose evidence is shown.
+    pub open: BTreeSet<FindingKey>,
+    /// The first line of the body that is shown.
+    pub top: usize,
+    pub path: PathForm,
+    /// Where the person came from, and goes back to.
+    pub from: Option<(Focus, Pane)>,
+    pub aftermath: Aftermath,
+}
+
+/// What is under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Asking {
+    #[default]
+    Nothing,
+    /// A new snapshot; the hosts are asked as soon as it is there.
+    Look { since: Timestamp },
+    /// The hosts.
+    Hosts { generation: Generation, since: Timestamp },
+}
+
+impl Asking {
+    pub fn since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Nothing => None,
+            Self::Look { since } | Self::Hosts { since, .. } => Some(*since),
+        }
+    }
+}
+
+/// How much of the path is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PathForm {
+    /// As much as there is room for.
+    #[default]
+    Fitting,
+    /// What passes as a chain of marks; what does not in full.
+    Chain,
+    /// A line for each hop that passes.
+    Lines,
+    /// Every word.
+    Full,
+}
+
+/// What came of a repair.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Aftermath {
+    #[default]
+    None,
+    /// It runs: how far, the Steps pane's session knows.
+    Repairing { of: FindingKey },
+    /// It ran, and whether it helped is being seen. `next`: when to look again, while nothing is asked.
+    Looking { of: FindingKey, looks: u32, next: Option<Timestamp> },
+    /// It ended without having run to its end.
+    Failed(Failure),
+    /// What is to be said of it. `true`: it helped.
+    Told { well: bool, text: String },
+}
+
+/// What tells a finding from another, also in another answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FindingKey {
+    pub cause: Cause,
+    resource_id: Option<ResourceId>,
+    subnet_id: Option<SubnetId>,
+}
+
+impl FindingKey {
+    pub fn of(finding: &Finding) -> Self {
+        Self {
+            cause: finding.cause,
+            resource_id: finding.resource_id.clone(),
+            subnet_id: finding.subject.subnet_id.clone(),
+        }
+    }
+}
+
+impl Inquiry {
+    /// The finding that keys act on.
+    pub fn selected(&self) -> Option<&Finding> {
+        self.answer.as_ref()?.diagnosis.findings.get(self.cursor)
+    }
+
+    pub fn findings(&self) -> usize {
+        self.answer.as_ref().map_or(0, |answer| answer.diagnosis.findings.len())
+    }
+
+    /// Takes a newer answer; the person goes on looking at the same finding where it is still there.
+    pub fn take(&mut self, answer: Box<Diagnosed>) {
+        let looked_at = self.selected().map(FindingKey::of);
+        let findings = &answer.diagnosis.findings;
+        let again = looked_at.and_then(|key| findings.iter().position(|finding| FindingKey::of(finding) == key));
+        self.cursor = again.unwrap_or(0);
+        self.failure = None;
+        self.answer = Some(answer);
+    }
+
+    /// Whether a newer answer of this finding's repair is awaited or it runs.
+    pub fn is_repairing(&self) -> bool {
+        matches!(self.aftermath, Aftermath::Repairing { .. } | Aftermath::Looking { .. })
+    }
+}
