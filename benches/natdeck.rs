@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_ec2::config::{BehaviorVersion, Credentials, Region};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
 use natdeck::aws::{CallLog, Session, Target};
 use natdeck::model::host::Hosts;
@@ -18,7 +18,8 @@ use natdeck::model::{
     Identity, InstanceId, InterfaceStatus, Network, NetworkInterface, NetworkInterfaceId, Tags, World,
 };
 use natdeck::ops;
-use natdeck::reach::{Flow, walk};
+use natdeck::reach::audit::{Asked, audit};
+use natdeck::reach::{Flow, Observations, diagnose, walk};
 use natdeck::sandbox::{Options, Sandbox, Scenario};
 use natdeck::tui::keymap::Keymap;
 use natdeck::tui::message::Message;
@@ -27,6 +28,9 @@ use natdeck::tui::theme::Theme;
 use natdeck::tui::{effect::Generation, tree, update, view};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+
+#[path = "../tests/suite/region.rs"]
+mod region;
 
 /// The article's world with so many more interfaces in its private subnet.
 fn sandbox(interfaces: u32) -> Sandbox {
@@ -72,6 +76,35 @@ fn walking(criterion: &mut Criterion) {
     let network = network_of(&sandbox(0));
     let flow = Flow::https(client_of(&network), ops::OUTSIDE);
     criterion.bench_function("walk one flow", |bench| bench.iter(|| walk(&network, &Hosts::new(), &flow)));
+}
+
+/// A region with 2,000 private instances in 40 subnets behind one NAT.
+fn diagnosing(criterion: &mut Criterion) {
+    let healthy = region::region(2_000, 40);
+    let mut broken = region::region(2_000, 40);
+    let inner = region::inner(&broken.network).network_interface_id.clone();
+    let interfaces = broken.network.network_interfaces.items_mut();
+    interfaces.get_mut(inner.as_str()).expect("the NAT's inner interface").source_dest_check = true;
+    for (name, world) in [("healthy", &healthy), ("broken", &broken)] {
+        let flow = Flow::https(world.clients[1_234].clone(), ops::OUTSIDE);
+        criterion.bench_function(&format!("diagnosis of one of 2,000 instances, {name}"), |bench| {
+            bench.iter_batched(
+                || {
+                    // A snapshot that was just observed has no lookups yet.
+                    let mut network = world.network.clone();
+                    network.network_interfaces.items_mut();
+                    network.route_tables.items_mut();
+                    network
+                },
+                |network| diagnose(&network, &world.hosts, &flow, &Observations::default()),
+                BatchSize::SmallInput,
+            );
+        });
+        let asked = Asked { hosts: world.hosts.clone(), ..Asked::default() };
+        criterion.bench_function(&format!("audit of 2,000 instances, {name}"), |bench| {
+            bench.iter(|| audit(&world.network, &asked, &world.clients, ops::OUTSIDE));
+        });
+    }
 }
 
 fn model_over(network: Network) -> Model {
@@ -269,5 +302,5 @@ mod redirect {
     }
 }
 
-criterion_group!(benches, walking, drawing, observing);
+criterion_group!(benches, walking, diagnosing, drawing, observing);
 criterion_main!(benches);

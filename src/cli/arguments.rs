@@ -300,11 +300,39 @@ pub struct CheckArguments {
     /// Only instances of this VPC
     #[arg(long, value_name = "ID")]
     pub vpc: Option<VpcId>,
+    /// Every private instance and the NATs they use, which is also the default
+    #[arg(long, conflicts_with = "instances")]
+    pub all: bool,
+    /// Say why, once for all instances that share their way out: the first cause, what is behind it, and the repairs
+    ///
+    /// Instances share their fate when they have the same subnet and groups and lie in the same of all ranges that tables,
+    /// rules and hosts name. Each NAT host is asked once for its settings. One instance of each fate sends a packet; the
+    /// others go with it, are marked as not asked, and have its verdict. More are asked where it cannot stand for them:
+    /// SSM does not reach it, or it fails for a reason of its own. An instance that gets nothing is asked for its own
+    /// settings. SSM takes 50 instances for each command, so that a region with 2,000 instances in 40 subnets takes a few
+    /// commands and not a hundred.
+    #[arg(long, conflicts_with = "watch")]
+    pub explain: bool,
+    /// With --explain: which instances send a packet
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH", requires = "explain")]
+    pub tests: TestsName,
     /// Check again and again, and tell each change with what changed in the VPC; until ctrl-c
     #[arg(long, value_name = "INTERVAL", value_parser = interval)]
     pub watch: Option<Duration>,
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Output,
+}
+
+/// Which instances of an audit send a packet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TestsName {
+    /// None: what the snapshot and the NAT hosts say. Nothing is proved to get out, so that the answer is never 0
+    None,
+    /// One of each fate, and more where it cannot stand for the others
+    #[default]
+    One,
+    /// Every instance, 50 for each command
+    Every,
 }
 
 /// `30s`, `5m`, `1m 30s`: at least a second, at most a day.

@@ -4,7 +4,7 @@ use color_eyre::eyre::{self, bail};
 
 use super::arguments::{CheckArguments, Output, TreeArguments};
 use super::output::{check_json, check_row, check_text, tree_json, tree_text};
-use super::{Answer, Context, Terminal, watch};
+use super::{Answer, Context, Terminal, audit, watch};
 use crate::model::{Identity, InstanceId, Network, VpcId};
 use crate::ops::{self, Overall};
 use crate::reach::CheckProgress;
@@ -51,6 +51,9 @@ pub(super) fn print_tree(
 pub async fn check(context: &Context, arguments: &CheckArguments) -> eyre::Result<Answer> {
     if let Some(interval) = arguments.watch {
         return watch::watch(context, arguments, interval).await;
+    }
+    if arguments.explain {
+        return audit::audit(context, arguments).await;
     }
     let session = context.connect().await?;
     let network = ops::observe(&session, arguments.vpc.as_ref(), None).await;

@@ -4,6 +4,7 @@
 //! answer is no, 2 bad usage or an AWS error, 3 cannot test.
 
 pub mod arguments;
+mod audit;
 mod change;
 mod diagnose;
 mod inspect;

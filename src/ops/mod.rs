@@ -3,6 +3,7 @@
 //! Everything here works through [`crate::aws`]; nothing knows whether AWS or the sandbox answers.
 
 mod action;
+mod audit;
 mod change;
 mod check;
 mod diagnose;
@@ -15,6 +16,7 @@ pub mod report;
 mod watch;
 
 pub use action::{AwsAction, StepError};
+pub use audit::{AuditProgress, AuditReport, AuditRow, Tests, audit, explain};
 pub use change::{Change, ChangeError, Ended, is_unfinished, journal_dir, nodes};
 pub use check::{CheckReport, ChooseError, Chosen, FIRST, OUTSIDE, Overall, check, choose};
 pub use diagnose::{Looked, Question, diagnosable, diagnose, look};

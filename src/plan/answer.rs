@@ -13,6 +13,29 @@ pub struct Row<'a> {
     pub repair: Option<Repair>,
 }
 
+/// A finding in a document, with its evidence and repair.
+pub fn finding_json(row: &Row<'_>) -> Value {
+    let finding = row.finding;
+    let evidence = |evidence: &Evidence| json!({ "source": evidence.source, "text": evidence.text, "observed_at": evidence.observed_at });
+    json!({
+        "code": finding.code,
+        "cause": finding.cause.name(),
+        "aws_code": finding.cause.aws_code(),
+        "severity": finding.severity,
+        "certainty": finding.certainty,
+        "resource_id": finding.resource_id,
+        "summary": finding.summary,
+        "explanation": finding.cause.explanation(),
+        "evidence": finding.evidence.iter().map(evidence).collect::<Vec<_>>(),
+        "repair": row.repair.as_ref().map(|repair| json!({
+            "title": repair.title,
+            "changes": repair.changes,
+            "commands": repair.commands,
+            "widens": repair.widens,
+        })),
+    })
+}
+
 /// The `diagnose` document of the design.
 pub fn diagnose_json(
     instance_id: &InstanceId,
@@ -20,30 +43,7 @@ pub fn diagnose_json(
     rows: &[Row<'_>],
     observations: &Observations,
 ) -> Value {
-    let evidence = |evidence: &Evidence| json!({ "source": evidence.source, "text": evidence.text, "observed_at": evidence.observed_at });
-    let findings: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            let finding = row.finding;
-            json!({
-                "code": finding.code,
-                "cause": finding.cause.name(),
-                "aws_code": finding.cause.aws_code(),
-                "severity": finding.severity,
-                "certainty": finding.certainty,
-                "resource_id": finding.resource_id,
-                "summary": finding.summary,
-                "explanation": finding.cause.explanation(),
-                "evidence": finding.evidence.iter().map(evidence).collect::<Vec<_>>(),
-                "repair": row.repair.as_ref().map(|repair| json!({
-                    "title": repair.title,
-                    "changes": repair.changes,
-                    "commands": repair.commands,
-                    "widens": repair.widens,
-                })),
-            })
-        })
-        .collect();
+    let findings: Vec<Value> = rows.iter().map(finding_json).collect();
     let hops: Vec<Value> = diagnosis
         .path
         .iter()

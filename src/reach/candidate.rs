@@ -73,7 +73,7 @@ pub(super) fn nat_candidate(
 }
 
 /// Tagged so by natdeck, or with `nat` as a word of its name.
-fn is_called_nat(instance: &Instance) -> bool {
+pub(super) fn is_called_nat(instance: &Instance) -> bool {
     let named = instance.tags.name().is_some_and(|name| {
         name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.eq_ignore_ascii_case("nat"))
     });

@@ -5,6 +5,7 @@
 //! [`Disposition::InsufficientInformation`], never in delivered. [`diagnose`] walks on past what stops the packet and
 //! names every [`Cause`] on the way.
 
+pub mod audit;
 mod candidate;
 mod cause;
 mod code;

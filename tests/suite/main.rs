@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod bad_input;
 mod causes;
 mod console;
@@ -22,6 +23,7 @@ mod load;
 mod main_job;
 mod moto;
 mod policy;
+mod region;
 mod report;
 mod serve;
 mod shell;

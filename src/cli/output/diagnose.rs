@@ -87,7 +87,7 @@ fn pass_over(out: &mut String, paint: Paint, hops: &mut usize) {
     }
 }
 
-fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timestamp) {
+pub(super) fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timestamp) {
     let finding = row.finding;
     let sure = match finding.certainty {
         Certainty::Certain => String::new(),
@@ -136,7 +136,7 @@ pub fn age(now: Timestamp, at: Timestamp) -> String {
 }
 
 /// A paragraph behind `first`, broken between words, further lines indented.
-fn push(out: &mut String, first: &str, indent: usize, text: &str) {
+pub(super) fn push(out: &mut String, first: &str, indent: usize, text: &str) {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     out.push_str(first);
     let mut column = indent;

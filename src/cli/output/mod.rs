@@ -1,5 +1,6 @@
 //! Documents on standard output: text for people, JSON for scripts. Pure: values in, text out.
 
+mod audit;
 mod check;
 mod diagnose;
 mod paint;
@@ -9,6 +10,7 @@ mod tree_text;
 mod watch;
 
 pub use crate::plan::answer::{Row, diagnose_json};
+pub use audit::{audit_json, audit_text};
 pub use check::{check_json, check_row, check_text};
 pub use diagnose::{age, diagnose_text};
 pub use paint::Paint;

@@ -13,6 +13,7 @@ pub use probe::FIRST;
 pub(super) use probe::{SECOND, parse, script_for};
 pub(super) use untestable::untestable;
 pub use verdict::OUTSIDE;
+pub(super) use verdict::{blank, cannot_test};
 
 use super::host_facts;
 use crate::aws::{self, CommandResult, RunOptions, Session};

@@ -69,10 +69,15 @@ pub async fn look(session: &Session, network: &Network, question: &Question) -> 
 /// The hosts that forward, as far as the snapshot tells: walked on past whatever stops the packet.
 fn hosts_on_the_way(network: &Network, flow: &Flow) -> Vec<InstanceId> {
     let blind = reach::diagnose(network, &Hosts::new(), flow, &Observations::default());
+    hosts_on(&blind, &flow.instance_id)
+}
+
+/// The hosts other than the instance itself that a diagnosis made without them came by, or would have.
+pub(super) fn hosts_on(blind: &Diagnosis, client: &InstanceId) -> Vec<InstanceId> {
     let on_path = blind.path.iter().filter(|hop| hop.component == Component::NatHost);
     let on_path = on_path.filter_map(|hop| Some(InstanceId::new(hop.resource_id.as_ref()?.as_str())));
     let meant = blind.findings.iter().filter_map(|finding| finding.subject.instance_id.clone());
-    let mut hosts: Vec<InstanceId> = on_path.chain(meant).filter(|id| *id != flow.instance_id).collect();
+    let mut hosts: Vec<InstanceId> = on_path.chain(meant).filter(|id| id != client).collect();
     hosts.sort();
     hosts.dedup();
     hosts
@@ -94,7 +99,7 @@ fn is_online(network: &Network, id: &InstanceId) -> Result<(), Unknown> {
     }
 }
 
-async fn ask_nats(session: &Session, network: &Network, nats: &[InstanceId]) -> Looked {
+pub(super) async fn ask_nats(session: &Session, network: &Network, nats: &[InstanceId]) -> Looked {
     let mut looked = Looked::default();
     let mut asked = Vec::new();
     for nat in nats {
@@ -126,7 +131,7 @@ async fn ask_nats(session: &Session, network: &Network, nats: &[InstanceId]) -> 
     looked
 }
 
-fn options(comment: &str) -> RunOptions {
+pub(super) fn options(comment: &str) -> RunOptions {
     RunOptions { execution_timeout_s: 60, delivery_timeout_s: 30, comment: comment.to_owned() }
 }
 

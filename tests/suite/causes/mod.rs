@@ -1,5 +1,6 @@
 //! Causes in random worlds: what the diagnosis says must be what curl gets, and nothing healthy may be blamed.
 
+mod audit;
 mod random;
 mod redaction;
 mod sight;
