@@ -261,6 +261,58 @@ impl Cause {
         self.mend() == Mend::Natdeck
     }
 
+    /// What a person does about it where natdeck has no repair, in a sentence.
+    pub fn by_hand(self) -> &'static str {
+        match self {
+            Self::VpcBlockPublicAccess => {
+                "Ask who switched Block Public Access on; aws ec2 create-vpc-block-public-access-exclusion with \
+                 allow-bidirectional for the NAT's subnet lets its instances out, and the private one may need none."
+            }
+            Self::MoreSpecificRoute => {
+                "Stop the propagation (aws ec2 disable-vgw-route-propagation), take the range out of the prefix list, or \
+                 make the target forward to the internet."
+            }
+            Self::NatInOtherZone => {
+                "Give each zone a NAT of its own, and its private subnets a table that leads there."
+            }
+            Self::Ipv6OnlyClient => {
+                "Give the subnet an IPv4 range and the instance an address, or lead ::/0 to an egress-only internet \
+                 gateway for what speaks IPv6; for IPv4-only services a NAT gateway with 64:ff9b::/96 and DNS64."
+            }
+            Self::HostForwardDenied | Self::HostForwardReplyDenied => {
+                "Add the accept rule to the table that refuses, with the tool that manages it (nft, firewall-cmd, ufw): an \
+                 accept anywhere else does not outweigh it."
+            }
+            Self::HostAllowanceExceeded => "Take a larger instance type, or spread the clients over more NATs.",
+            Self::HostPortsExhausted => {
+                "Give the NAT more addresses and translate to a range of them, or spread the clients over more NATs."
+            }
+            Self::HostConntrackFull => "It has room again; if it comes back, raise net.netfilter.nf_conntrack_max.",
+            Self::HostCpuCredits => {
+                "aws ec2 modify-instance-credit-specification with CpuCredits=unlimited, or an instance type that is not \
+                 burstable."
+            }
+            Self::ClientProxyOrFirewall => "Change the rule or the setting that the evidence quotes, on the instance.",
+            Self::ClientNotRunning => "Start it: aws ec2 start-instances.",
+            Self::ClientDns => "Point the instance at the VPC's resolver again: DHCP options, /etc/resolv.conf.",
+            Self::NoSuchAddress => "Ask for another address.",
+            Self::TestNoInstanceProfile => {
+                "aws ec2 associate-iam-instance-profile with a role that holds AmazonSSMManagedInstanceCore."
+            }
+            Self::TestNoSsmPath => {
+                "Make endpoints for ssm and ssmmessages, or repair the way out that the agent rides on."
+            }
+            Self::TestEndpointBlocked => {
+                "Let port 443 in from the VPC at the endpoint's group, and switch its private DNS on."
+            }
+            Self::TestAgentOffline => "Start it on the instance: systemctl start amazon-ssm-agent; else reboot.",
+            Self::TestDeliveryTimedOut => "Restart the agent: systemctl restart amazon-ssm-agent; else reboot.",
+            Self::TestAccessDenied => "Ask for ssm:SendCommand; natdeck iam-policy prints the least policy.",
+            Self::TestTargetDown => "Wait, or ask another service: natdeck diagnose INSTANCE --to HOST:PORT.",
+            _ => "The evidence says what is wrong; natdeck is not sure what was meant, so it changes nothing.",
+        }
+    }
+
     /// What AWS's Reachability Analyzer calls it, where it has a word
     /// (<https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html>). `None`: it does not see it.
     pub fn aws_code(self) -> Option<&'static str> {

@@ -119,7 +119,7 @@ pub(super) fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timest
                 }
             }
         }
-        None if finding.certainty != Certainty::Guess => push(out, "    ", 4, "natdeck has no repair for it."),
+        None if finding.certainty != Certainty::Guess => push(out, "    by hand: ", 13, finding.cause.by_hand()),
         None => {}
     }
 }

@@ -210,7 +210,7 @@ fn attach_interface(finding: &Finding, network: &Network) -> Option<Draft> {
 }
 
 /// The private subnet of the flow.
-fn client_subnet(finding: &Finding, network: &Network) -> Option<(SubnetId, Ipv4Net)> {
+pub(super) fn client_subnet(finding: &Finding, network: &Network) -> Option<(SubnetId, Ipv4Net)> {
     let client = &finding.subject.flow.as_ref()?.instance_id;
     let interface = network.interfaces_of(client).ok()?.first().copied()?;
     let subnet = network.subnets.get(&interface.subnet_id).ok()??;

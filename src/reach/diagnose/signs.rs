@@ -243,6 +243,12 @@ fn translates(host: &Host) -> bool {
     chains.flat_map(|chain| &chain.rules).any(|rule| matches!(rule.target, Target::Masquerade | Target::Snat { .. }))
 }
 
+/// Whether a rule that accepts lets the message pass that a packet was too large: ICMP type 3, or all of ICMP.
+fn accepts_too_large(text: &str) -> bool {
+    let types = ["icmp-type 3", "fragmentation-needed", "frag-needed", "destination-unreachable"];
+    text.contains("icmp") && (types.iter().any(|one| text.contains(one)) || !text.contains("type"))
+}
+
 /// A rule that drops ICMP on its way through, as printed.
 fn drops_icmp(host: &Host) -> Option<(&'static str, String)> {
     for table in host.ruleset.tables.iter().filter(|table| table.family != Family::Ip6) {
@@ -251,6 +257,9 @@ fn drops_icmp(host: &Host) -> Option<(&'static str, String)> {
                 matches!(base.hook, Hook::Forward | Hook::Input | Hook::Output | Hook::Prerouting | Hook::Postrouting)
             });
             for rule in chain.rules.iter().filter(|_| filters) {
+                if rule.target == Target::Accept && accepts_too_large(&rule.text) {
+                    break;
+                }
                 let drops = matches!(rule.target, Target::Drop | Target::Reject);
                 if drops && rule.text.contains("icmp") {
                     let source = match table.backend {

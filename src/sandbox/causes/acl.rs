@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 
 use super::desk::Desk;
-use super::{BreakError, Scene};
+use super::{BreakError, Scene, neighbour};
 use crate::model::{AclDirection, NetworkAcl, NetworkAclId, SubnetId};
 use crate::reach::Cause;
 
@@ -62,13 +62,15 @@ fn private(scene: &Scene) -> Ipv4Net {
     scene.client_net
 }
 
-/// Gives the subnet an ACL of its own that allows everything.
-pub(super) fn stage(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result<(), BreakError> {
+/// Gives the subnet an ACL of its own that allows everything. Where client and NAT share a subnet, the scene gets another
+/// client first.
+pub(super) fn stage(desk: &mut Desk<'_>, scene: &mut Scene, cause: Cause) -> Result<(), BreakError> {
     let Some(side) = Side::of(cause) else { return Ok(()) };
+    // What stays within a subnet meets no ACL, so that one is between them only for a client in another subnet.
     if side.between && scene.client_subnet == scene.nat.inner_subnet {
-        let reason = "the private instance and the NAT's inner interface are in one subnet, so no ACL is between them";
-        return Err(BreakError::NotHere { cause, reason });
+        neighbour::behind_the_nat(desk, scene, cause)?;
     }
+    let scene = &*scene;
     let subnet = (side.subnet)(scene);
     if acl_of(desk, subnet).is_some_and(|(_, alone)| alone) {
         return Ok(());

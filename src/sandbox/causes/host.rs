@@ -74,6 +74,10 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
             }
             return Ok(format!("{id}: standard mode, and its CPU credits are spent"));
         }
+        Cause::NoSuchAddress => {
+            let reason = "it depends on the destination that is asked for, and there is nothing to break";
+            return Err(BreakError::NotHere { cause, reason });
+        }
         Cause::ClientProxyOrFirewall => {
             let inside = scene.vpc_net;
             let script = format!(
@@ -101,6 +105,13 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
         Cause::HostForwardDenied => {
             format!("iptables -P FORWARD DROP\niptables -D FORWARD -i {inner} -o {outer} -j ACCEPT")
         }
+        // One interface is both ways in one rule, so that the rule has to name who may begin.
+        Cause::HostForwardReplyDenied if !nat.has_two_interfaces() => format!(
+            "iptables -P FORWARD DROP\n\
+             iptables -D FORWARD -i {outer} -o {outer} -j ACCEPT\n\
+             iptables -D FORWARD -i {outer} -o {outer} -m state --state RELATED,ESTABLISHED -j ACCEPT\n\
+             iptables -A FORWARD -s {net} -o {outer} -j ACCEPT"
+        ),
         Cause::HostForwardReplyDenied => format!(
             "iptables -P FORWARD DROP\n\
              iptables -D FORWARD -i {outer} -o {inner} -m state --state RELATED,ESTABLISHED -j ACCEPT"

@@ -8,6 +8,7 @@
 mod acl;
 mod desk;
 mod host;
+mod neighbour;
 mod scene;
 mod test;
 #[cfg(test)]
@@ -46,9 +47,10 @@ pub enum BreakError {
 pub fn stage(world: &mut World, scene: &mut Scene, cause: Cause) -> Result<(), BreakError> {
     let mut desk = Desk::new(world);
     match cause {
-        Cause::RoutedToOtherEgress | Cause::AddressMoved | Cause::PcxRequiresAddress | Cause::NatInOtherZone => {
+        Cause::RoutedToOtherEgress | Cause::AddressMoved | Cause::PcxRequiresAddress => {
             vpc::stage(&mut desk, scene, cause)
         }
+        Cause::NatInOtherZone => neighbour::in_another_zone(&mut desk, scene, cause),
         Cause::SourceDestCheckOnReply | Cause::HostRpFilter | Cause::ClientProxyOrFirewall => {
             host::stage(&mut desk, scene, cause)
         }
@@ -79,8 +81,16 @@ pub fn inject(world: &mut World, scene: &Scene, cause: Cause) -> Result<String, 
 /// Both steps, for the instance that was named or the first that fits.
 pub fn break_egress(world: &mut World, cause: Cause, client: Option<&InstanceId>) -> Result<String, BreakError> {
     let mut scene = Scene::find(world, client)?;
+    let first = scene.client.clone();
     stage(world, &mut scene, cause)?;
-    inject(world, &scene, cause)
+    let did = inject(world, &scene, cause)?;
+    if scene.client == first {
+        return Ok(did);
+    }
+    Ok(format!(
+        "{did}; it shows on {}, a private instance that was launched into {} for it",
+        scene.client, scene.client_subnet
+    ))
 }
 
 /// What breaking does, in one line of the list.
@@ -108,11 +118,11 @@ pub fn about(cause: Cause) -> &'static str {
         | Cause::AclReplyNatIngress
         | Cause::AclReplyNatEgress
         | Cause::AclReplyPrivateIngress => "adds a deny entry to the network ACL at that edge",
-        Cause::SgReferencesNotPreserved => "needs a transit gateway, which the sandbox does not have",
+        Cause::SgReferencesNotPreserved => "needs a NAT behind a transit gateway, which the sandbox does not have",
         Cause::PcxRequiresAddress => "leads the default route to a peering connection",
         Cause::NatInstanceStopped => "stops the NAT instance",
         Cause::NatStatusCheckFailed => "hangs the NAT instance: it runs, and fails its status checks",
-        Cause::NatInOtherZone => "launches a private instance in another zone than its NAT",
+        Cause::NatInOtherZone => "leads a private subnet in another zone to the NAT instead of that zone's NAT gateway",
         Cause::Ipv6OnlyClient => "moves the private instance to a subnet without IPv4",
         Cause::HostUserDataFailed => "boots the NAT anew with too little memory for its package manager",
         Cause::HostNoFirewallTool => "removes iptables from the NAT, and its rules",
@@ -138,7 +148,7 @@ pub fn about(cause: Cause) -> &'static str {
         Cause::ClientNotRunning => "stops the private instance",
         Cause::NoSuchAddress => "depends on the destination that is asked for, and is nothing to break",
         Cause::TestNoInstanceProfile => "disassociates the private instance's profile",
-        Cause::TestNoSsmPath => "deletes the SSM endpoints and the default route",
+        Cause::TestNoSsmPath => "deletes the SSM endpoints, and leads the address service's range alone to the NAT",
         Cause::TestEndpointBlocked => "revokes the ingress rules of the endpoints' group",
         Cause::TestAgentOffline => "stops the SSM agent of the private instance",
         Cause::TestDeliveryTimedOut => "leaves the SSM agent online and deaf to commands",

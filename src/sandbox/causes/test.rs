@@ -5,6 +5,9 @@ use super::{BreakError, Scene, vpc};
 use crate::model::{EndpointKind, RuleDirection, VpcEndpoint};
 use crate::reach::Cause;
 
+/// Where api.ipify.org is.
+const ADDRESS_SERVICE: &str = "104.16.0.0/12";
+
 pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result<String, BreakError> {
     let client = &scene.client;
     match cause {
@@ -23,9 +26,12 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
             for endpoint in endpoints {
                 desk.ec2("DeleteVpcEndpoints", &[("VpcEndpointId.1", &endpoint)])?;
             }
-            let pairs = [("RouteTableId", scene.client_table.as_str()), ("DestinationCidrBlock", "0.0.0.0/0")];
-            desk.ec2("DeleteRoute", &pairs)?;
-            Ok(format!("{} has no SSM endpoints any more, and {} no default route", scene.vpc, scene.client_table))
+            let (table, nat) = (scene.client_table.as_str(), scene.nat.inner.as_str());
+            desk.ec2("DeleteRoute", &[("RouteTableId", table), ("DestinationCidrBlock", "0.0.0.0/0")])?;
+            let pairs =
+                [("RouteTableId", table), ("DestinationCidrBlock", ADDRESS_SERVICE), ("NetworkInterfaceId", nat)];
+            desk.ec2("CreateRoute", &pairs)?;
+            Ok(format!("{} has no SSM endpoints any more, and {table} leads {ADDRESS_SERVICE} alone out", scene.vpc))
         }
         Cause::TestEndpointBlocked => {
             let interfaces = ssm_endpoints(desk, scene).into_iter().flat_map(|one| one.network_interface_ids);

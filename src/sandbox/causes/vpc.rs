@@ -9,7 +9,6 @@ use crate::model::{
     RuleDirection, SecurityGroup, StatusCheck, Subnet, SubnetId, Vpc,
 };
 use crate::reach::Cause;
-use crate::sandbox::actions::ec2::zones;
 
 const ANYWHERE: &str = "0.0.0.0/0";
 
@@ -167,18 +166,25 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
             }
             Ok(format!("{} hangs: it runs and fails its instance status check", scene.nat.instance))
         }
-        Cause::NatInOtherZone => client_in_other_zone(desk, scene),
+        Cause::NatInOtherZone => {
+            let target = scene.nat.inner.to_string();
+            lead_to(desk, table, "NetworkInterfaceId", &target)?;
+            Ok(format!("{table} leads {} to {} in another zone", scene.client, scene.nat.instance))
+        }
         Cause::Ipv6OnlyClient => ipv6_only(desk, scene),
         Cause::ClientDns => {
             let pairs = [("VpcId", scene.vpc.as_str()), ("EnableDnsSupport.Value", "false")];
             desk.ec2("ModifyVpcAttribute", &pairs)?;
             Ok(format!("the resolver of {} is switched off: EnableDnsSupport = false", scene.vpc))
         }
+        Cause::SgReferencesNotPreserved => {
+            Err(not_here("it needs a NAT behind a transit gateway, which the sandbox does not have"))
+        }
         _ => Err(not_here("the sandbox cannot make it happen")),
     }
 }
 
-fn lead_to(desk: &mut Desk<'_>, table: &str, kind: &str, id: &str) -> Result<(), BreakError> {
+pub(super) fn lead_to(desk: &mut Desk<'_>, table: &str, kind: &str, id: &str) -> Result<(), BreakError> {
     let pairs = [("RouteTableId", table), ("DestinationCidrBlock", ANYWHERE), (kind, id)];
     let gone =
         |error: &BreakError| matches!(error, BreakError::Refused { answer, .. } if answer.contains("no route defined"));
@@ -258,48 +264,6 @@ pub(super) fn revoke(
     }
     let names: Vec<&str> = groups.iter().map(crate::model::SecurityGroupId::as_str).collect();
     Ok(format!("{} has no {kind} rules any more", names.join(", ")))
-}
-
-/// Another private instance in another zone, behind the same table.
-fn client_in_other_zone(desk: &mut Desk<'_>, scene: &Scene) -> Result<String, BreakError> {
-    let subnet = desk.world.get::<Subnet>(&scene.nat.outer_subnet).cloned();
-    let nat_zone = subnet.map(|subnet| subnet.availability_zone).unwrap_or_default();
-    let Some(zone) = zones(&desk.world.region).into_iter().find(|zone| *zone != nat_zone) else {
-        return Err(BreakError::NotHere { cause: Cause::NatInOtherZone, reason: "the region has one zone" });
-    };
-    let client = desk.world.get::<Instance>(&scene.client).cloned();
-    let Some(client) = client else { return Err(BreakError::NoSuchInstance(scene.client.clone())) };
-    let taken: Vec<_> = desk.world.all::<Subnet>().filter_map(|subnet| subnet.cidr_block).collect();
-    let free = scene.vpc_net.subnets(24).ok().and_then(|nets| {
-        nets.filter(|net| !taken.iter().any(|other| other.contains(net) || net.contains(other))).last()
-    });
-    let Some(net) = free else {
-        return Err(BreakError::NotHere { cause: Cause::NatInOtherZone, reason: "the VPC's range has no /24 left" });
-    };
-    let net = net.to_string();
-    let vpc = scene.vpc.as_str();
-    let pairs = [("VpcId", vpc), ("CidrBlock", net.as_str()), ("AvailabilityZone", zone.as_str())];
-    let subnet = desk.make("CreateSubnet", "subnetId", &pairs)?;
-    let pairs = [("RouteTableId", scene.client_table.as_str()), ("SubnetId", subnet.as_str())];
-    desk.ec2("AssociateRouteTable", &pairs)?;
-    let group = client.security_group_ids.first().map(ToString::to_string).unwrap_or_default();
-    let profile = client.instance_profile_arn.clone().unwrap_or_default();
-    let mut pairs = vec![
-        ("ImageId", client.image_id.as_str()),
-        ("InstanceType", client.instance_type.as_str()),
-        ("MinCount", "1"),
-        ("MaxCount", "1"),
-        ("SubnetId", &subnet),
-        ("SecurityGroupId.1", &group),
-        ("TagSpecification.1.ResourceType", "instance"),
-        ("TagSpecification.1.Tag.1.Key", "Name"),
-        ("TagSpecification.1.Tag.1.Value", "Private-Instance-other-zone"),
-    ];
-    if !profile.is_empty() {
-        pairs.push(("IamInstanceProfile.Arn", &profile));
-    }
-    let instance = desk.make("RunInstances", "instanceId", &pairs)?;
-    Ok(format!("{instance} in {zone} leaves by {} in {nat_zone}", scene.nat.instance))
 }
 
 /// The private instance as one that was launched into an IPv6-only subnet: AWS cannot change that afterwards, and

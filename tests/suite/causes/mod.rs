@@ -4,4 +4,5 @@ mod audit;
 mod random;
 mod redaction;
 mod sight;
+mod table;
 mod worlds;
