@@ -11,7 +11,7 @@ use crate::plan::{Output, Plan};
 use crate::reach::{Cause, CheckProgress, Trace};
 use crate::saga::{Event, RunMode};
 
-use super::diagnosis::Diagnosed;
+use super::diagnosis::{Diagnosed, Story};
 use super::drill::{Broken, Drill};
 use super::effect::WalkDepth;
 use super::message::{Failure, Prepared, RunEnd};
@@ -62,6 +62,9 @@ pub trait Backend: Send + Sync + 'static {
         instance_id: InstanceId,
         depth: WalkDepth,
     ) -> impl Future<Output = Result<Diagnosed, Failure>> + Send;
+
+    /// Keeps an incident report in a new file where natdeck was started, and says which.
+    fn save_report(&self, story: Story, redact: bool) -> impl Future<Output = Result<String, Failure>> + Send;
 
     /// What can be broken on purpose, for this instance or the first that fits. Only a sandbox can be.
     fn drills(&self, instance_id: Option<InstanceId>) -> impl Future<Output = Result<Vec<Drill>, Failure>> + Send;

@@ -7,6 +7,8 @@ use crate::plan::Plan;
 use crate::reach::Cause;
 use crate::saga::RunMode;
 
+use super::diagnosis::Story;
+
 /// Numbers questions, so that a late answer to an older one is told from the answer to the newest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u64);
@@ -39,6 +41,11 @@ pub enum Effect {
         network: Arc<Network>,
         instance_id: InstanceId,
         depth: WalkDepth,
+    },
+    /// Keeps a diagnosis in a file.
+    SaveReport {
+        story: Box<Story>,
+        redact: bool,
     },
     /// What can be broken on purpose.
     ListDrills {

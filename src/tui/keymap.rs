@@ -52,6 +52,7 @@ pub enum Action {
     Stop,
     Fix,
     Evidence,
+    Report,
     PathForm,
     CopyJson,
     Drill,

@@ -99,6 +99,8 @@ pub enum Message {
         generation: Generation,
         result: Result<Box<Diagnosed>, Failure>,
     },
+    /// Where a report is.
+    ReportSaved(Result<String, Failure>),
     DrillsListed {
         generation: Generation,
         result: Result<Vec<Drill>, Failure>,

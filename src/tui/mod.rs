@@ -27,7 +27,7 @@ pub mod widget;
 mod testing;
 
 pub use backend::{Backend, EventSink};
-pub use diagnosis::{Diagnosed, Mend};
+pub use diagnosis::{Diagnosed, Mend, Story, Tried};
 pub use drill::{Broken, Drill, DrillGround};
 pub use keymap::Keymap;
 pub use message::{Failure, Prepared, RunEnd};

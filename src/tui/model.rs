@@ -13,7 +13,7 @@ use crate::reach::history::Watch;
 use crate::reach::{EgressResult, Finding, Trace, Verdict};
 use crate::saga::{NodeState, RunMode};
 
-use super::diagnosis::{FindingKey, Inquiry, Mend};
+use super::diagnosis::{FindingKey, Inquiry, Mend, Story};
 use super::drill_menu::{DrillMenu, Drills, Menu};
 use super::effect::{Generation, WalkDepth};
 use super::keymap::{Keymap, Place};
@@ -204,15 +204,18 @@ pub enum Dialog {
     /// Quit while a run is under way.
     Quit,
     /// Repair a finding.
-    Repair(RepairDialog),
+    Repair(Box<RepairDialog>),
     /// Why natdeck does not repair a finding.
     NoRepair { finding: Box<Finding> },
+    /// Keep the diagnosis in a file.
+    Report(Box<Story>),
 }
 
 /// What a repair would change.
 #[derive(Debug, Clone)]
 pub struct RepairDialog {
     pub of: FindingKey,
+    pub finding: Finding,
     pub mend: Box<Mend>,
     /// For a repair that must be agreed to in letters.
     pub typed: Input,

@@ -319,6 +319,9 @@ impl<B: Backend> Work<B> {
                     Message::Diagnosed { generation, result }
                 });
             }
+            Effect::SaveReport { story, redact } => {
+                self.ask(async move { Message::ReportSaved(backend.save_report(*story, redact).await) });
+            }
             Effect::ListDrills { generation, instance_id } => {
                 self.ask(async move {
                     let result = backend.drills(instance_id).await;

@@ -12,7 +12,7 @@ use natdeck::reach::{Cause, CheckProgress, Trace};
 use natdeck::saga::{Event, RunMode};
 use natdeck::tui::effect::WalkDepth;
 use natdeck::tui::{
-    Backend, Broken, Diagnosed, Drill, EventSink, Failure, Keymap, Options, Prepared, RunEnd, Settings, Theme,
+    Backend, Broken, Diagnosed, Drill, EventSink, Failure, Keymap, Options, Prepared, RunEnd, Settings, Story, Theme,
 };
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use serde_json::Value;
@@ -421,6 +421,10 @@ impl Backend for Defective {
     }
 
     async fn diagnose(&self, _: Arc<Network>, _: InstanceId, _: WalkDepth) -> Result<Diagnosed, Failure> {
+        std::future::pending().await
+    }
+
+    async fn save_report(&self, _: Story, _: bool) -> Result<String, Failure> {
         std::future::pending().await
     }
 

@@ -29,6 +29,28 @@ pub struct Diagnosed {
     pub at: Timestamp,
 }
 
+/// What goes into an incident report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Story {
+    /// The answer before the first repair.
+    pub first: Box<Diagnosed>,
+    /// The repairs that were tried after that, in order.
+    pub tried: Vec<Tried>,
+    /// The newest answer after them. `None`: nothing was repaired, or nobody has looked since.
+    pub after: Option<Box<Diagnosed>>,
+}
+
+/// A repair that was tried.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tried {
+    pub finding: Finding,
+    pub repair: Repair,
+    /// When it ended.
+    pub at: Timestamp,
+    /// `None`: it came to its end. Otherwise why not.
+    pub failure: Option<String>,
+}
+
 /// What would put a finding right.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mend {

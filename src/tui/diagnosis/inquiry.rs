@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::Diagnosed;
+use super::{Diagnosed, Story, Tried};
 use crate::model::{InstanceId, ResourceId, SubnetId};
+use crate::plan::Repair;
 use crate::reach::{Cause, Finding};
-use crate::tui::effect::Generation;
+use crate::tui::effect::{Generation, WalkDepth};
 use crate::tui::message::Failure;
 use crate::tui::model::{Focus, Pane};
 
@@ -34,6 +35,10 @@ pub struct Inquiry {
     /// Where the person came from, and goes back to.
     pub from: Option<(Focus, Pane)>,
     pub aftermath: Aftermath,
+    /// The answer before the first repair, where one was tried.
+    pub first: Option<Box<Diagnosed>>,
+    /// What was tried.
+    pub tried: Vec<Tried>,
 }
 
 /// What is under way.
@@ -76,7 +81,7 @@ pub enum Aftermath {
     #[default]
     None,
     /// It runs: how far, the Steps pane's session knows.
-    Repairing { of: FindingKey },
+    Repairing { of: FindingKey, finding: Box<Finding>, repair: Box<Repair> },
     /// It ran, and whether it helped is being seen. `next`: when to look again, while nothing is asked.
     Looking { of: FindingKey, looks: u32, next: Option<Timestamp> },
     /// It ended without having run to its end.
@@ -121,6 +126,17 @@ impl Inquiry {
         self.cursor = again.unwrap_or(0);
         self.failure = None;
         self.answer = Some(answer);
+    }
+
+    /// Everything since it was first asked about this instance. `None`: there is no full answer yet.
+    pub fn story(&self) -> Option<Story> {
+        let newest = self.answer.as_ref().filter(|answer| answer.depth == WalkDepth::AskHosts);
+        let Some(first) = &self.first else {
+            return Some(Story { first: newest?.clone(), tried: Vec::new(), after: None });
+        };
+        let repaired_at = self.tried.last().map(|tried| tried.at);
+        let after = newest.filter(|answer| repaired_at.is_some_and(|at| answer.at >= at)).cloned();
+        Some(Story { first: first.clone(), tried: self.tried.clone(), after })
     }
 
     /// Whether a newer answer of this finding's repair is awaited or it runs.

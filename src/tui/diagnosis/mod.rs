@@ -6,7 +6,7 @@ mod inquiry;
 mod page;
 mod path;
 
-pub use diagnosed::{Diagnosed, Mend};
+pub use diagnosed::{Diagnosed, Mend, Story, Tried};
 pub use finding::{no_repair, repair_lines};
 pub use inquiry::{Aftermath, Asking, FindingKey, Inquiry, PathForm};
 pub use page::{BESIDE_FROM, Page, page};

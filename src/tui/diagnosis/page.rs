@@ -135,7 +135,8 @@ fn under_way(model: &Model, inquiry: &Inquiry, columns: usize) -> Vec<Line> {
                     (Some(address), Some(latency)) => format!("saw {address} in {}", age::latency(latency)),
                     (Some(address), None) => format!("saw {address}"),
                     (None, _) if probe.message.is_empty() => format!("curl ended with {}", probe.exit_code),
-                    (None, _) => probe.message.trim().to_owned(),
+                    // The service is named already.
+                    (None, _) => probe.message.trim().replacen(&format!(" from {url}"), "", 1),
                 };
                 text.push_str(&format!(" · {url}: {answered}"));
             }
@@ -154,7 +155,7 @@ fn aftermath(model: &Model, inquiry: &Inquiry, columns: usize) -> Vec<Line> {
     };
     match &inquiry.aftermath {
         Aftermath::None => Vec::new(),
-        Aftermath::Repairing { of } => {
+        Aftermath::Repairing { of, .. } => {
             let session = model.session();
             let at = session.and_then(Session::next);
             let title = at.zip(session).and_then(|(at, session)| session.plan.steps.get(at)).map(|step| &step.title);

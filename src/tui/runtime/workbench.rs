@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 use super::super::backend::{Backend, EventSink};
-use super::super::diagnosis::{Diagnosed, Mend};
+use super::super::diagnosis::{Diagnosed, Mend, Story};
 use super::super::drill::{Broken, Drill, DrillGround};
 use super::super::effect::WalkDepth;
 use super::super::message::{Failure, Prepared, RunEnd};
@@ -19,6 +19,8 @@ use crate::ops::{self, Change, ChangeError, Ended, Looked, PlanningError, Questi
 use crate::plan::{self, Output, Outputs, Plan, PlanKind, Spec};
 use crate::reach::{self, Cause, CheckProgress, Flow, Observations, Trace, walk};
 use crate::saga::{Event, NodeState, RunMode, Stop};
+
+mod report;
 
 /// Opens a shell on an instance at the terminal, and returns when it has ended.
 pub type ShellDoor = Arc<dyn Fn(&InstanceId) -> Result<(), Failure> + Send + Sync>;
@@ -312,6 +314,13 @@ impl Backend for Workbench {
         let mends = diagnosis.findings.iter().map(mend).collect();
         let Looked { hosts, observations } = looked;
         Ok(Diagnosed { instance_id, depth, diagnosis, mends, network, hosts, observations, at: Timestamp::now() })
+    }
+
+    async fn save_report(&self, story: Story, redact: bool) -> Result<String, Failure> {
+        let failed = |error: &dyn std::error::Error| Failure::new("keep the report", chain(error));
+        let session = self.session().await.map_err(|error| failed(&error))?;
+        let identity = session.caller_identity().await.unwrap_or_else(|_| session.identity());
+        report::save(story, identity, self.calls_after(0), redact).await.map_err(|error| failed(&error))
     }
 
     async fn drills(&self, instance_id: Option<InstanceId>) -> Result<Vec<Drill>, Failure> {

@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 
 use crate::model::InstanceId;
-use crate::tui::diagnosis::{self, Aftermath, Asking, Diagnosed, FindingKey, Inquiry, PathForm};
+use crate::tui::diagnosis::{self, Aftermath, Asking, Diagnosed, FindingKey, Inquiry, PathForm, Tried};
 use crate::tui::effect::{Effect, Generation, WalkDepth};
 use crate::tui::keymap::Action;
 use crate::tui::message::{Failure, RunEnd};
-use crate::tui::model::{Model, Pace, Pane, Sight, Way};
+use crate::tui::model::{Dialog, Model, Overlay, Pace, Pane, Sight, Way};
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, label};
 
@@ -184,13 +184,13 @@ pub(super) fn look_again(model: &mut Model, effects: &mut Vec<Effect>) {
 
 /// A repair ended. It asks for a snapshot itself; diagnosis and check follow on that.
 pub(super) fn repair_ended(model: &mut Model, end: &RunEnd) {
-    let Aftermath::Repairing { of } = &model.inquiry.aftermath else {
+    let Aftermath::Repairing { of, finding, repair } = model.inquiry.aftermath.clone() else {
         if matches!(end, RunEnd::Undone | RunEnd::PartlyUndone { .. } | RunEnd::Finished) {
             model.inquiry.asking = Asking::Look { since: model.now };
         }
         return;
     };
-    let of = of.clone();
+    let at = model.now;
     let steps = model.keymap.key_of(Action::PaneSteps);
     let run = model.keymap.key_of(Action::RunNext);
     let retry = format!("{steps} shows the step; {run} there tries again");
@@ -210,6 +210,11 @@ pub(super) fn repair_ended(model: &mut Model, end: &RunEnd) {
             Aftermath::Failed(Failure::new(format!("repair {}", of.cause), "it was stopped").with_next_move(retry))
         }
     };
+    let failure = match &model.inquiry.aftermath {
+        Aftermath::Failed(failure) => Some(failure.reason.clone()),
+        _ => None,
+    };
+    model.inquiry.tried.push(Tried { finding: *finding, repair: *repair, at, failure });
     // Also after a failure: how far it came shows.
     model.inquiry.asking = Asking::Look { since: model.now };
 }
@@ -278,6 +283,25 @@ pub(super) fn path_form(model: &mut Model) {
         PathForm::Lines => PathForm::Chain,
         PathForm::Chain => PathForm::Fitting,
     };
+}
+
+/// Asks whether the report is to be redacted.
+pub(super) fn offer_report(model: &mut Model) {
+    match model.inquiry.story() {
+        Some(story) => model.overlay = Overlay::Dialog(Dialog::Report(Box::new(story))),
+        None => model.toast(Tone::Warn, "There is no full answer yet that a report could keep."),
+    }
+}
+
+/// The report is kept, or it is not.
+pub(super) fn report_saved(model: &mut Model, result: Result<String, Failure>) {
+    match result {
+        Ok(file) => model.toast(Tone::Ok, format!("The report is in {file}")),
+        Err(failure) => {
+            let next = failure.next_move.as_ref().map(|next| format!(" - {next}")).unwrap_or_default();
+            model.toast(Tone::Bad, format!("{failure}{next}"));
+        }
+    }
 }
 
 /// Back to where the person came from.

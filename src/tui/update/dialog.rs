@@ -68,13 +68,26 @@ pub(super) fn key(model: &mut Model, event: KeyEvent, effects: &mut Vec<Effect>)
             if super::repair::key(repair, event) {
                 let repair = repair.clone();
                 model.overlay = Overlay::None;
-                super::repair::agreed(model, repair, effects);
+                super::repair::agreed(model, *repair, effects);
             } else if must_type && enter {
                 let word = super::repair::AGREED;
                 model.toast(Tone::Warn, format!("Type {word} and press Enter, or press Esc. Nothing was changed."));
             } else if !must_type && matches!(event.code, KeyCode::Char('n' | 'q')) {
                 model.overlay = Overlay::None;
             }
+        }
+        Dialog::Report(story) => {
+            let redact = match event.code {
+                KeyCode::Char('y') => false,
+                KeyCode::Char('r') => true,
+                KeyCode::Char('n' | 'q') => {
+                    model.overlay = Overlay::None;
+                    return;
+                }
+                _ => return,
+            };
+            effects.push(Effect::SaveReport { story: story.clone(), redact });
+            model.overlay = Overlay::None;
         }
         Dialog::NoRepair { .. } => model.overlay = Overlay::None,
         Dialog::Quit => match event.code {

@@ -61,6 +61,7 @@ fn handle(model: &mut Model, message: Message, effects: &mut Vec<Effect>) {
             answers::walked(model, generation, &instance_id, result, effects);
         }
         Message::Diagnosed { generation, result } => diagnosis::answered(model, generation, result, effects),
+        Message::ReportSaved(result) => diagnosis::report_saved(model, result),
         Message::DrillsListed { generation, result } => drills::listed(model, generation, result),
         Message::Broke { generation, result } => drills::broke(model, generation, result, effects),
         Message::Planned { generation, result } => steps::planned(model, generation, result),
@@ -177,6 +178,7 @@ fn act(model: &mut Model, binding: &Binding, effects: &mut Vec<Effect>) {
         Action::RunTo => steps::run_to(model, effects),
         Action::UndoLast => steps::undo_last(model),
         Action::Fix => repair::offer(model),
+        Action::Report => diagnosis::offer_report(model),
         Action::Evidence => diagnosis::evidence(model),
         Action::PathForm => diagnosis::path_form(model),
         Action::CopyJson => tree::copy_json(model, effects),

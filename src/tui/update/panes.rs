@@ -59,7 +59,6 @@ pub(super) fn step(model: &mut Model, by: isize) {
         }
         (Focus::Pane, Pane::Checks) => {
             let last = model.checks.rows.len().saturating_sub(1);
-            diagnosis::keep_in_view(model);
             model.checks.cursor = model.checks.cursor.saturating_add_signed(by).min(last);
         }
         (Focus::Pane, Pane::Diagnosis) => diagnosis::step(model, by),
@@ -120,6 +119,7 @@ pub(super) fn keep_in_view(model: &mut Model, layout: &Layout) {
         let (list, _) = layout.steps_rows(session.plan.steps.len());
         session.top = scrolled(session.top, session.cursor, list, session.plan.steps.len());
     }
+    diagnosis::keep_in_view(model);
     model.checks.cursor = model.checks.cursor.min(model.checks.rows.len().saturating_sub(1));
     model.checks.top = scrolled(model.checks.top, model.checks.cursor, layout.table_rows(), model.checks.rows.len());
 }

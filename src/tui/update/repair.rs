@@ -42,8 +42,9 @@ pub(super) fn offer(model: &mut Model) {
         return;
     }
     let (of, mend) = (FindingKey::of(finding), Box::new(mend.clone()));
-    let dialog = RepairDialog { of, mend, typed: Input::default(), scroll: 0 };
-    model.overlay = Overlay::Dialog(Dialog::Repair(dialog));
+    let finding = finding.clone();
+    let dialog = RepairDialog { of, finding, mend, typed: Input::default(), scroll: 0 };
+    model.overlay = Overlay::Dialog(Dialog::Repair(Box::new(dialog)));
 }
 
 /// A key while the question stands. `true`: it is answered with yes.
@@ -69,6 +70,10 @@ pub(super) fn agreed(model: &mut Model, dialog: RepairDialog, effects: &mut Vec<
     let plan = dialog.mend.plan();
     let prepared = Prepared { plan, outputs: Outputs::new(), cost: Vec::new(), resumed: Vec::new() };
     model.steps = Steps::Ready(Box::new(steps::session(prepared)));
-    model.inquiry.aftermath = Aftermath::Repairing { of: dialog.of };
+    if model.inquiry.first.is_none() {
+        model.inquiry.first.clone_from(&model.inquiry.answer);
+    }
+    let finding = Box::new(dialog.finding);
+    model.inquiry.aftermath = Aftermath::Repairing { of: dialog.of, finding, repair: Box::new(dialog.mend.repair) };
     steps::agreed(model, RunMode::All, effects);
 }

@@ -11,6 +11,8 @@ use crate::tui::message::{Failure, RunEnd};
 use crate::tui::model::{Activity, Dialog, Steps};
 use crate::tui::testing::*;
 
+mod diagnosis;
+
 fn wide() -> Model {
     console_with((120, 40), network(Stage::Provisioned))
 }

@@ -25,19 +25,30 @@ struct Columns {
     expected: bool,
     latency: bool,
     instance_id: bool,
+    /// Columns of the sparkline. 0: nothing to show over time.
+    history: usize,
     reason: bool,
 }
 
 impl Columns {
-    fn new(width: usize) -> Self {
-        Self {
+    /// `over_time`: there is something to show over time. How it went is then worth more than what stands below the
+    /// table as well.
+    fn new(width: usize, over_time: bool) -> Self {
+        let mut columns = Self {
             name: if width >= 90 { 24 } else { 19 },
-            private_ip: width >= 60,
-            expected: width >= 84,
+            private_ip: width >= if over_time { 90 } else { 60 },
+            expected: width >= if over_time { 108 } else { 84 },
             latency: width >= 78,
             instance_id: width >= 150,
-            reason: width >= 108,
+            history: 0,
+            reason: width >= if over_time { 140 } else { 108 },
+        };
+        if over_time {
+            let addresses = 16 * (2 + usize::from(columns.private_ip) + usize::from(columns.expected));
+            let others = 9 * usize::from(columns.latency) + 21 * usize::from(columns.instance_id);
+            columns.history = width.saturating_sub(columns.name + 2 + addresses + others).min(20);
         }
+        columns
     }
 }
 
@@ -61,7 +72,8 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
         painter.lines(Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, &lines);
         return;
     }
-    let columns = Columns::new(usize::from(area.width));
+    let over_time = checks.history.histories.values().any(|history| history.samples.len() > 1);
+    let columns = Columns::new(usize::from(area.width), over_time);
     painter.line(area.x, area.y + 1, area.width, &titles(&columns));
     let rows = model.layout().table_rows();
     let focused = model.focus == Focus::Pane;
@@ -126,6 +138,9 @@ fn titles(columns: &Columns) -> Line {
     if columns.instance_id {
         text.push_str(&pad("id", 21));
     }
+    if columns.history > 0 {
+        text.push_str(&pad("history", columns.history + 1));
+    }
     if columns.reason {
         text.push_str("reason");
     }
@@ -157,6 +172,11 @@ fn row(model: &Model, row: &CheckRow, columns: &Columns) -> Line {
     }
     if columns.instance_id {
         line = line.and(pad(id, 21), Tone::Dim);
+    }
+    if columns.history > 0 {
+        let history = model.checks.history.histories.get(&row.instance_id);
+        let bars = history.map(|history| sparkline(&history.samples, columns.history)).unwrap_or_default();
+        line = line.and(pad(&bars, columns.history + 1), Tone::Accent);
     }
     if columns.reason { line.and(short_reason(result), Tone::Dim) } else { line }
 }
@@ -212,7 +232,7 @@ fn over_time(history: &History, columns: usize) -> Vec<Line> {
     }
     if let Some(turn) = history.turns.back() {
         let why = turn.why().map_or_else(String::new, |why| format!(": {why}"));
-        let text = format!("{} {}{why}", clock(turn.to.at), turn.kind.code());
+        let text = format!("{} UTC {}{why}", clock(turn.to.at), turn.kind.code());
         lines.extend(hang(&blank, &blank, &text, Tone::Text, columns));
     }
     lines

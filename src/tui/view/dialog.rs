@@ -78,6 +78,25 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, area: Rect, painter: &mut Pai
                 (" Repair? ", Tone::BorderFocus)
             }
         }
+        Dialog::Report(story) => {
+            lines.extend(text(
+                "Keeps this diagnosis with all that it rests on in a file of the folder where natdeck was started.",
+                Tone::Strong,
+            ));
+            let repairs = match story.tried.len() {
+                0 => String::new(),
+                1 => ", the repair that was tried".to_owned(),
+                count => format!(", the {count} repairs that were tried"),
+            };
+            let holds = format!(
+                "Verdict, path, causes, evidence{repairs}, the snapshot and the API calls. natdeck --snapshot FILE opens it later, without AWS."
+            );
+            lines.extend(text(&holds, Tone::Text));
+            lines.extend(text("Redacted, account numbers, addresses and who asked become stand-ins.", Tone::Text));
+            lines.push(Line::blank());
+            lines.push(answers(&[("y", "as it is"), ("r", "redacted"), ("Esc", "not now")]));
+            (" Incident report ", Tone::BorderFocus)
+        }
         Dialog::NoRepair { finding } => {
             lines.extend(text(&finding.cause.name(), Tone::Strong));
             lines.extend(text(&finding.summary, Tone::Text));

@@ -28,6 +28,13 @@ fn world(model: &Model) -> Line {
     };
     let line =
         if model.identity.read_only { line.and(" ", Tone::Text).and(" READ-ONLY ", Tone::BadgeWarn) } else { line };
+    let line = match &model.checks.watching {
+        Some(watching) => {
+            let text = format!(" WATCH {} every {} s ", watching.instance_ids.len(), model.settings.watch_every_s);
+            line.and(" ", Tone::Text).and(text, Tone::Badge)
+        }
+        None => line,
+    };
     let line = match model.drills.badge(model.now) {
         Some(text) => line.and(" ", Tone::Text).and(format!(" {text} "), Tone::BadgeWarn),
         None => line,

@@ -159,6 +159,43 @@ fn a_repair_says_what_it_changes_before_it_asks() {
 }
 
 #[test]
+fn a_report_asks_whether_it_is_to_be_redacted() {
+    at_sizes("report", |size| {
+        let mut model = console_diagnosed(size, &Ailment::Route);
+        press(&mut model, "ctrl-s");
+        model
+    });
+}
+
+#[test]
+fn a_watch_shows_how_it_went_beside_each_instance() {
+    at_sizes("watch", |size| {
+        let mut model = provisioned(size);
+        press(&mut model, "W");
+        for round in 0..12 {
+            let ok = !(6..9).contains(&round);
+            let verdict = if ok { Verdict::ViaNat } else { Verdict::NoEgress };
+            update(&mut model, Message::Tick { now: at(31 * round) });
+            for effect in observe(&mut model, network(Stage::Provisioned)) {
+                let Effect::Check { generation, instance_ids, .. } = effect else { continue };
+                for id in instance_ids {
+                    let mut answer = result(id.as_str(), verdict);
+                    answer.latency_ms = ok.then_some(40 + 9 * round.unsigned_abs());
+                    update(
+                        &mut model,
+                        Message::Check { generation, progress: CheckProgress::Answered(Box::new(answer)) },
+                    );
+                }
+                update(&mut model, Message::CheckEnded { generation, result: Ok(()) });
+            }
+        }
+        model.toasts.clear();
+        press(&mut model, "3");
+        model
+    });
+}
+
+#[test]
 fn drills_are_a_menu_that_is_filtered_as_one_types() {
     at_sizes("drills", |size| {
         let mut model = provisioned(size);
