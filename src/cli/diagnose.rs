@@ -16,7 +16,7 @@ use crate::model::{Network, ResourceId, World};
 use crate::ops::report::{self, Incident, Look, Repaired, Saving};
 use crate::ops::{self, Looked, OUTSIDE, Question};
 use crate::plan::{Repair, repair};
-use crate::reach::{Diagnosis, Disposition, Finding, Severity};
+use crate::reach::{Diagnosis, Disposition, Finding};
 
 /// As often the world is looked at again after a repair before it is said not to have helped: AWS's describes lag, and
 /// agents come back late.
@@ -232,10 +232,7 @@ fn key(finding: &Finding) -> String {
 
 /// The next finding with a repair that was not made yet: what breaks first, then the warnings.
 fn next(seen: &Seen, done: &[String]) -> Option<(Finding, Repair)> {
-    let mut findings: Vec<&Finding> = seen.diagnosis.findings.iter().collect();
-    findings.sort_by_key(|finding| finding.severity == Severity::Warns);
-    findings.into_iter().filter(|finding| !done.contains(&key(finding))).find_map(|finding| {
-        let repair = repair::repair(finding, &seen.network)?;
-        Some((finding.clone(), repair))
-    })
+    let skip = |finding: &Finding| done.contains(&key(finding));
+    let (finding, repair) = repair::next(&seen.diagnosis.findings, &seen.network, skip)?;
+    Some((finding.clone(), repair))
 }

@@ -138,6 +138,11 @@ impl Packet {
         }
     }
 
+    /// The ICMP message, type 3, that tells `destination` to send smaller packets. IPv4.
+    pub(super) fn too_large(source: IpAddr, destination: IpAddr) -> Self {
+        Self { source, destination, protocol: Protocol::Icmp, source_port: 0, destination_port: 0, icmp_type: 3 }
+    }
+
     /// Whether this is an ICMP message about another packet.
     pub(super) fn is_error(&self) -> bool {
         matches!((self.protocol, self.icmp_type), (Protocol::Icmp, 3) | (Protocol::Icmpv6, 1))

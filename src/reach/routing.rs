@@ -94,7 +94,8 @@ pub(super) fn prefix_list<'a>(network: &'a Network, id: &PrefixListId) -> Result
 }
 
 /// A table of the same VPC that leads to a NAT and does not apply to `subnet_id`, which has no association of its own
-/// and so gets the main table: what an operator edited without associating it.
+/// and so gets the main table: what an operator edited without associating it. One that applies to no subnet at all
+/// comes before those that serve others, and among these one that bears the subnet's name.
 pub(super) fn edited_but_not_applied<'a>(
     network: &'a Network,
     subnet_id: &SubnetId,
@@ -104,15 +105,21 @@ pub(super) fn edited_but_not_applied<'a>(
     if network.route_tables.lookup().is_ok_and(|tables| tables.of_subnet(subnet_id).is_some()) {
         return None;
     }
-    tables.values().filter(|table| &table.vpc_id == vpc_id && !table.is_main()).find(|table| {
-        table.default_route().is_some_and(|route| {
-            // A NAT that is stopped makes it a blackhole, and it is the table that was meant all the same.
-            matches!(
-                route.target,
-                RouteTarget::NetworkInterface { .. } | RouteTarget::Instance(_) | RouteTarget::NatGateway(_)
-            )
-        })
-    })
+    let name = network.subnets.shown().get(subnet_id.as_str()).and_then(|subnet| subnet.tags.name());
+    let edited = tables.values().filter(|table| &table.vpc_id == vpc_id && !table.is_main()).filter_map(|table| {
+        let serves = table.subnet_ids().next().is_some();
+        // A NAT that is stopped makes it a blackhole, and it is the table that was meant all the same.
+        let nat = match table.default_route()?.target {
+            RouteTarget::NetworkInterface { .. } | RouteTarget::Instance(_) | RouteTarget::NatGateway(_) => true,
+            // Led elsewhere as well; a public table is nobody's for want of an association.
+            RouteTarget::InternetGateway(_) => return None,
+            _ if serves => return None,
+            _ => false,
+        };
+        let namesake = name.is_some() && table.tags.name() == name;
+        Some(((serves, !namesake, !nat), table))
+    });
+    edited.min_by_key(|(rank, _)| *rank).map(|(_, table)| table)
 }
 
 /// The interface of a VPC that has a private address.

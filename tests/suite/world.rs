@@ -69,21 +69,26 @@ fn sorted(line: &str) -> String {
 }
 
 fn json_of(resource: Resource<'_>) -> String {
+    value_of(resource).to_string()
+}
+
+/// A resource as JSON.
+pub fn value_of(resource: Resource<'_>) -> Value {
     use natdeck::model::Resource as R;
     match resource {
-        R::Vpc(r) => serde_json::to_string(r),
-        R::Subnet(r) => serde_json::to_string(r),
-        R::RouteTable(r) => serde_json::to_string(r),
-        R::InternetGateway(r) => serde_json::to_string(r),
-        R::EgressOnlyInternetGateway(r) => serde_json::to_string(r),
-        R::NatGateway(r) => serde_json::to_string(r),
-        R::NetworkInterface(r) => serde_json::to_string(r),
-        R::Instance(r) => serde_json::to_string(r),
-        R::SecurityGroup(r) => serde_json::to_string(r),
-        R::NetworkAcl(r) => serde_json::to_string(r),
-        R::Address(r) => serde_json::to_string(r),
-        R::VpcEndpoint(r) => serde_json::to_string(r),
-        R::InstanceProfile(r) => serde_json::to_string(r),
+        R::Vpc(r) => serde_json::to_value(r),
+        R::Subnet(r) => serde_json::to_value(r),
+        R::RouteTable(r) => serde_json::to_value(r),
+        R::InternetGateway(r) => serde_json::to_value(r),
+        R::EgressOnlyInternetGateway(r) => serde_json::to_value(r),
+        R::NatGateway(r) => serde_json::to_value(r),
+        R::NetworkInterface(r) => serde_json::to_value(r),
+        R::Instance(r) => serde_json::to_value(r),
+        R::SecurityGroup(r) => serde_json::to_value(r),
+        R::NetworkAcl(r) => serde_json::to_value(r),
+        R::Address(r) => serde_json::to_value(r),
+        R::VpcEndpoint(r) => serde_json::to_value(r),
+        R::InstanceProfile(r) => serde_json::to_value(r),
     }
     .unwrap()
 }

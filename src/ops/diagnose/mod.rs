@@ -59,10 +59,12 @@ pub async fn look(session: &Session, network: &Network, question: &Question) -> 
         futures::join!(Box::pin(ask_client(session, network, question)), Box::pin(ask_nats(session, network, &nats)));
     let mut looked = from_nats;
     let (test, output) = from_client;
-    looked.observations.test = Some(test);
-    if let Some(output) = output {
-        take(&mut looked, client, &output);
+    match (&test, output) {
+        (_, Some(output)) => take(&mut looked, client, &output),
+        (PacketTest::CouldNotRun { reason, .. }, None) => cannot_ask(&mut looked, client, reason),
+        (PacketTest::Ran { .. }, None) => {}
     }
+    looked.observations.test = Some(test);
     looked
 }
 

@@ -288,16 +288,23 @@ fn bring_up(finding: &Finding, network: &Network, instance: &InstanceId) -> Opti
     let interface = interface(finding, network)?;
     let address = interface.private_ip?;
     let length = cidr(network, interface)?.prefix_len();
+    // With the link went the way back to subnets beyond it.
+    let route = way_back(finding, network, interface, &device);
+    let again = route.as_ref().map(|(_, route)| format!("{route}\nkeep {route}\n")).unwrap_or_default();
+    let routed = |(net, _): &(Ipv4Net, String)| format!(" &&\n    ip -4 route show {net} | grep -q 'dev {device}'");
+    let routed = route.as_ref().map(routed).unwrap_or_default();
     let body = format!(
         "good() {{\n  ip -o link show dev {device} | grep -q -e '[<,]UP[,>]' &&\n    \
-         ip -4 -o addr show dev {device} | grep -q ' {address}/'\n}}\n\
+         ip -4 -o addr show dev {device} | grep -q ' {address}/'{routed}\n}}\n\
          good && exit 0\n\
          ip -o link show dev {device} | was link-{device}\nip -4 -o addr show dev {device} | was addr-{device}\n\
          ip link set dev {device} up\n\
-         ip -4 -o addr show dev {device} | grep -q ' {address}/' || ip addr add {address}/{length} dev {device}\ngood\n"
+         ip -4 -o addr show dev {device} | grep -q ' {address}/' || ip addr add {address}/{length} dev {device}\n\
+         {again}good\n"
     );
-    let commands =
-        [format!("sudo ip link set dev {device} up"), format!("sudo ip addr add {address}/{length} dev {device}")];
+    let mut commands =
+        vec![format!("sudo ip link set dev {device} up"), format!("sudo ip addr add {address}/{length} dev {device}")];
+    commands.extend(route.map(|(_, route)| format!("sudo {route}")));
     let change =
         change(format!("{device} of {instance}"), "down or without an address", format!("up with {address}/{length}"));
     let undo = format!(
@@ -305,6 +312,19 @@ fn bring_up(finding: &Finding, network: &Network, instance: &InstanceId) -> Opti
          grep -q -e '[<,]UP[,>]' \"$notes/link-{device}\" || ip link set dev {device} down\n"
     );
     Some(plain(format!("Bring {device} of {instance} up"), change, body, &commands, Some(undo)))
+}
+
+/// The route to the subnet that a finding names, where it is not the interface's own.
+fn way_back(
+    finding: &Finding,
+    network: &Network,
+    interface: &NetworkInterface,
+    device: &str,
+) -> Option<(Ipv4Net, String)> {
+    let subnet = finding.subject.subnet_id.as_ref().filter(|subnet| **subnet != interface.subnet_id)?;
+    let net = network.subnets.get(subnet).ok()??.cidr_block?;
+    let gateway = router(cidr(network, interface)?)?;
+    Some((net, format!("ip route replace {net} via {gateway} dev {device}")))
 }
 
 fn default_route(finding: &Finding, network: &Network, instance: &InstanceId) -> Option<Script> {

@@ -14,7 +14,7 @@ pub(super) use call::direction_flag;
 
 use super::{Call, Output, Outputs, Plan, PlanKind, Step, StepId, StepState};
 use crate::model::{Network, Tags};
-use crate::reach::{Cause, Certainty, Finding};
+use crate::reach::{Cause, Certainty, Finding, Place};
 
 /// What would be different afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,33 @@ pub fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
         return None;
     }
     vpc::repair(finding, network).or_else(|| host::repair(finding, network))
+}
+
+/// Which finding to repair next, and how: what stops packets first, in the order of the path, then the warnings. What has
+/// to download something on the NAT host waits for what keeps the host itself from the internet.
+pub fn next<'a>(
+    findings: &'a [Finding],
+    network: &Network,
+    skip: impl Fn(&Finding) -> bool,
+) -> Option<(&'a Finding, Repair)> {
+    let downloads = findings.iter().any(|finding| is_download(finding.cause));
+    let mut waiting: Vec<&Finding> = findings.iter().filter(|finding| !skip(finding)).collect();
+    waiting.sort_by_key(|finding| (finding.severity, if downloads { rank(finding.cause) } else { 0 }));
+    waiting.into_iter().find_map(|finding| Some((finding, repair(finding, network)?)))
+}
+
+fn is_download(cause: Cause) -> bool {
+    matches!(cause, Cause::HostNoFirewallTool | Cause::HostUserDataFailed)
+}
+
+/// Before or after a download, when one is needed.
+fn rank(cause: Cause) -> u8 {
+    match cause {
+        Cause::HostDefaultRouteWrong | Cause::HostInterfaceDown => 0,
+        _ if is_download(cause) => 1,
+        _ if cause.place() == Place::NatHost => 2,
+        _ => 0,
+    }
 }
 
 impl Repair {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Draft;
-use crate::model::ResourceId;
+use crate::model::{InstanceId, ResourceId, Unknown};
 use crate::reach::walk::evidence;
 use crate::reach::{Cause, Certainty, Component, Decision, Disposition, Evidence, PacketTest, Probe, Trace};
 
@@ -22,7 +22,14 @@ impl Draft<'_> {
             .unwrap_or_default();
         let elsewhere =
             health.is_some_and(|h| !h.nameservers.is_empty() && !h.nameservers.iter().any(|s| self.is_vpcs(s)));
-        let vpc = self.network.vpcs.get(&vpc_id).ok().flatten();
+        let asked = health.is_some_and(|health| !health.resolves.is_empty()) || self.observations.probes().is_some();
+        let vpc = self.network.vpcs.get(&vpc_id);
+        let not_read = || Unknown::new("EnableDnsSupport", "it could not be read");
+        let gap = match &vpc {
+            Err(unknown) => Some((*unknown).clone()),
+            Ok(vpc) => vpc.filter(|vpc| vpc.dns_support.is_none()).map(|_| not_read()),
+        };
+        let vpc = vpc.ok().flatten();
         let off = vpc.is_some_and(|vpc| vpc.dns_support == Some(false));
         let client_id = self.flow.instance_id.clone();
         let mut lines: Vec<Evidence> = Vec::new();
@@ -34,6 +41,10 @@ impl Draft<'_> {
         }
         if let Some(probe) = self.observations.probes().and_then(|probes| probes.iter().find(|p| p.exit_code == 6)) {
             lines.push(self.said(probe));
+        }
+        if let Some(gap) = gap {
+            self.names_unknown = !asked;
+            self.unknown.push(Unknown::new(format!("whether names resolve in {vpc_id}"), gap.to_string()));
         }
         if off && !elsewhere {
             let summary = format!("the resolver of {vpc_id} is switched off, so names do not resolve");
@@ -114,35 +125,63 @@ impl Draft<'_> {
         let Some(probe) = self.observations.probes().and_then(<[Probe]>::first).cloned() else { return };
         let blind = trace.hops.last().filter(|hop| hop.component == Component::NatHost);
         let blind = blind.filter(|hop| hop.decision == Decision::Unknown).and_then(|hop| hop.resource_id.clone());
-        let (resource, fits): (Option<ResourceId>, &[(Cause, &str)]) = match (blind, probe.exit_code) {
-            (Some(nat), 7) => (Some(nat), &[(Cause::HostForwardDenied, "a REJECT rule answers at once")]),
-            (Some(nat), _) if probe.connected == Some(true) => {
-                (Some(nat), &[(Cause::HostPathMtu, "the connection opens and then hangs")])
+        let client = ResourceId::from(&self.flow.instance_id);
+        let (resource, fits) = match (blind, probe.exit_code) {
+            (Some(nat), _) => {
+                let fits = self.fits(&InstanceId::new(nat.as_str()), &probe);
+                (nat, fits)
             }
-            (Some(nat), _) => (
-                Some(nat),
-                &[
-                    (Cause::HostIpForwardOff, "a host that does not forward drops in silence"),
-                    (Cause::HostNoMasquerade, "what is not translated is dropped in silence"),
-                    (Cause::HostForwardDenied, "a policy of DROP drops in silence"),
-                    (Cause::HostConntrackFull, "a full table drops new connections in silence"),
-                ],
-            ),
-            (None, 5 | 97) => (
-                Some(ResourceId::from(&self.flow.instance_id)),
-                &[(Cause::ClientProxyOrFirewall, "curl speaks to a proxy")],
-            ),
+            (None, 5 | 97) => (client, vec![(Cause::ClientProxyOrFirewall, "curl speaks to a proxy")]),
             (None, _) => (
-                Some(ResourceId::from(&self.flow.instance_id)),
-                &[(Cause::ClientProxyOrFirewall, "nothing on the path stops it, so the instance itself may")],
+                client,
+                vec![(Cause::ClientProxyOrFirewall, "nothing on the path stops it, so the instance itself may")],
             ),
         };
         for (cause, why) in fits {
-            let named = resource.as_ref().map(|id| format!(" on {id}")).unwrap_or_default();
-            let summary = format!("{why}; it cannot be seen whether that is so{named}");
-            let mut finding = self.finding(*cause, Certainty::Guess, resource.clone(), summary);
+            let summary = format!("{why}; it cannot be seen whether that is so on {resource}");
+            let mut finding = self.finding(cause, Certainty::Guess, Some(resource.clone()), summary);
             finding.evidence.push(self.said(&probe));
             self.findings.push(finding);
         }
+    }
+
+    /// What on a NAT host that cannot be asked fits the way in which the test failed, likeliest first.
+    fn fits(&self, nat: &InstanceId, probe: &Probe) -> Vec<(Cause, &'static str)> {
+        if probe.exit_code == 7 {
+            return vec![
+                (Cause::HostForwardDenied, "a REJECT rule answers at once"),
+                (Cause::HostDefaultRouteWrong, "a host that has no route says so at once"),
+            ];
+        }
+        if probe.connected == Some(true) {
+            return vec![(Cause::HostPathMtu, "the connection opens and then hangs")];
+        }
+        let mut fits = vec![
+            (Cause::HostIpForwardOff, "a host that does not forward drops in silence"),
+            (Cause::HostNoMasquerade, "what is not translated is dropped in silence"),
+            (Cause::HostMasqueradeWrongInterface, "a rule for another interface translates nothing"),
+            (Cause::HostUserDataFailed, "a boot script that died half-way leaves a host that is no NAT"),
+            (Cause::HostNoFirewallTool, "without iptables and nft nothing translates"),
+            (Cause::HostForwardDenied, "a policy of DROP drops in silence"),
+            (Cause::HostForwardReplyDenied, "a policy of DROP drops the replies in silence"),
+            (Cause::HostDefaultRouteWrong, "without its default route the host sends it nowhere, or the wrong way"),
+            (Cause::HostConntrackFull, "a full table drops new connections in silence"),
+            (Cause::HostPortsExhausted, "without a free source port new connections fail in silence"),
+        ];
+        let own = self.network.interfaces_of(nat).unwrap_or_default();
+        // With one interface there is no other way for the reply to take.
+        if own.len() != 1 {
+            fits.push((Cause::HostInterfaceDown, "an interface that is down takes nothing"));
+            fits.push((Cause::HostRpFilter, "a strict reverse-path filter drops what comes another way"));
+            let client = self.network.interfaces_of(&self.flow.instance_id).unwrap_or_default();
+            let beside = client.first().is_some_and(|client| own.iter().any(|nat| nat.subnet_id == client.subnet_id));
+            if !beside {
+                fits.push((
+                    Cause::HostNoReturnRoute,
+                    "without a way back to this subnet replies leave by the outer one",
+                ));
+            }
+        }
+        fits
     }
 }

@@ -34,6 +34,7 @@ pub fn diagnose(network: &Network, hosts: &dyn HostFacts, flow: &Flow, observati
         stopped: Vec::new(),
         unknown: Vec::new(),
         assumed: Vec::new(),
+        names_unknown: false,
     };
     let (trace, last) = draft.walk_past_everything();
     draft.resolver(&trace);
@@ -58,6 +59,8 @@ struct Draft<'a> {
     unknown: Vec<Unknown>,
     /// Hosts that are not known and were taken to be healthy.
     assumed: Vec<InstanceId>,
+    /// Nothing tells whether names resolve at the client.
+    names_unknown: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -211,6 +214,12 @@ impl<'a> Draft<'a> {
         if let Some(PacketTest::CouldNotRun { code, reason }) = &self.observations.test {
             self.unknown.push(Unknown::new("the packet test", format!("{code}: {reason}")));
         }
+        // Last what the snapshot lacks and nothing on the path asked for: something else may be there to be seen.
+        for gap in self.network.gaps() {
+            if !self.unknown.contains(gap) {
+                self.unknown.push(gap.clone());
+            }
+        }
         let path = self.path(last, disposition);
         Diagnosis { trace, disposition, path, findings: self.findings, unknown: self.unknown }
     }
@@ -226,7 +235,7 @@ impl<'a> Draft<'a> {
         }
         let untested = matches!(self.observations.test, Some(PacketTest::CouldNotRun { .. }));
         match trace.disposition {
-            Disposition::Delivered if untested => Disposition::InsufficientInformation,
+            Disposition::Delivered if untested || self.names_unknown => Disposition::InsufficientInformation,
             Disposition::Delivered if self.breaks().any(stops) => Disposition::InsufficientInformation,
             Disposition::Dropped => Disposition::Dropped,
             disposition => disposition,

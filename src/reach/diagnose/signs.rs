@@ -1,9 +1,13 @@
 //! What hosts tell beside what their kernels do with a packet.
 
+use std::net::IpAddr;
+
 use super::Draft;
-use crate::model::host::{Family, Hook, Host, Target};
+use crate::model::host::{Host, HostInterface, Target};
 use crate::model::host_health::{HostHealth, Persistence};
 use crate::model::{InstanceId, NetworkInterface, ResourceId};
+use crate::reach::flow::Packet;
+use crate::reach::host::{self, Passage, Problem, Stopped};
 use crate::reach::mend::outer;
 use crate::reach::walk::evidence;
 use crate::reach::{Cause, Certainty, Evidence, Finding, PacketTest, Severity, Trace};
@@ -166,7 +170,7 @@ impl Draft<'_> {
         let Some(out) = outer(self.network, &own).and_then(|i| host.interface_by_mac(&i.mac_address)) else { return };
         let devices = host.interfaces.iter().filter(|device| device.name != "lo");
         let uneven = devices.clone().any(|device| device.mtu > out.mtu);
-        let blocked = drops_icmp(host);
+        let blocked = self.drops_icmp(host, own.iter().find_map(|i| host.interface_by_mac(&i.mac_address)), out);
         let no_discovery = health.sysctls.get("net.ipv4.ip_no_pmtu_disc").is_some_and(|value| value != "0");
         // The walk found it, or there is no sign of it.
         if self.find(Cause::HostPathMtu).is_some() || !(hung || (blocked.is_some() && (uneven || out.mtu > 1500))) {
@@ -179,9 +183,8 @@ impl Draft<'_> {
             format!("{id} drops the ICMP that tells senders to send smaller packets")
         };
         let mut finding = self.finding(Cause::HostPathMtu, certainty, Some(ResourceId::from(id)), summary);
-        if let Some((source, text)) = blocked {
-            finding.evidence.push(Self::line(source, text, health));
-        }
+        let at = health.observed_at;
+        finding.evidence.extend(blocked.into_iter().flatten().map(|e| Evidence { observed_at: at, ..e }));
         let mtus: Vec<String> = devices.map(|device| format!("{} mtu {}", device.name, device.mtu)).collect();
         finding.evidence.push(Self::line("ip -j addr", mtus.join(", "), health));
         if no_discovery {
@@ -193,6 +196,20 @@ impl Draft<'_> {
             finding.severity = Severity::Warns;
         }
         self.findings.push(finding);
+    }
+
+    /// What keeps ICMP about too large packets from the client: the host's own, or what comes from outside by `out`.
+    fn drops_icmp(&self, host: &Host, inner: Option<&HostInterface>, out: &HostInterface) -> Option<Vec<Evidence>> {
+        let client = self.network.interfaces_of(&self.flow.instance_id).ok()?.first()?.private_ip?;
+        let source = inner.unwrap_or(out).addresses.iter().map(ipnet::IpNet::addr).find(IpAddr::is_ipv4)?;
+        let own = Packet::too_large(source, client.into());
+        let foreign = Packet::too_large(self.flow.destination, client.into());
+        let denied = |passed: Result<Passage, Stopped>| match passed {
+            Err(Stopped { problem: Problem::Denied { .. }, lines }) => Some(evidence::lines(lines)),
+            _ => None,
+        };
+        denied(host::send(host, own, &mut Vec::new()))
+            .or_else(|| denied(host::receive(host, out, foreign, &mut Vec::new())))
     }
 
     /// CloudWatch's credit balance is not asked. Steal on a burstable type is what the host itself can tell.
@@ -241,35 +258,4 @@ impl Draft<'_> {
 fn translates(host: &Host) -> bool {
     let chains = host.ruleset.tables.iter().flat_map(|table| &table.chains);
     chains.flat_map(|chain| &chain.rules).any(|rule| matches!(rule.target, Target::Masquerade | Target::Snat { .. }))
-}
-
-/// Whether a rule that accepts lets the message pass that a packet was too large: ICMP type 3, or all of ICMP.
-fn accepts_too_large(text: &str) -> bool {
-    let types = ["icmp-type 3", "fragmentation-needed", "frag-needed", "destination-unreachable"];
-    text.contains("icmp") && (types.iter().any(|one| text.contains(one)) || !text.contains("type"))
-}
-
-/// A rule that drops ICMP on its way through, as printed.
-fn drops_icmp(host: &Host) -> Option<(&'static str, String)> {
-    for table in host.ruleset.tables.iter().filter(|table| table.family != Family::Ip6) {
-        for chain in &table.chains {
-            let filters = chain.base.is_none_or(|base| {
-                matches!(base.hook, Hook::Forward | Hook::Input | Hook::Output | Hook::Prerouting | Hook::Postrouting)
-            });
-            for rule in chain.rules.iter().filter(|_| filters) {
-                if rule.target == Target::Accept && accepts_too_large(&rule.text) {
-                    break;
-                }
-                let drops = matches!(rule.target, Target::Drop | Target::Reject);
-                if drops && rule.text.contains("icmp") {
-                    let source = match table.backend {
-                        crate::model::host::Backend::Nft => "nft list ruleset",
-                        _ => "iptables-save -c",
-                    };
-                    return Some((source, rule.text.clone()));
-                }
-            }
-        }
-    }
-    None
 }

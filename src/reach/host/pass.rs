@@ -88,6 +88,8 @@ pub(in crate::reach) enum Problem {
     Denied {
         hook: Hook,
         told: Option<Told>,
+        /// Where it was to leave, if that was by the default route.
+        by_default: Option<String>,
     },
     ConntrackFull {
         count: u64,
@@ -158,6 +160,7 @@ pub(in crate::reach) fn receive(
     let route = pass.unicast(found)?;
     pass.check_source(device, &route.device)?;
     pass.out_device = Some(&route.device);
+    pass.by_default = route.destination.prefix_len() == 0;
     pass.hook(Hook::Forward)?;
     pass.next_hop = Some(route.gateway.unwrap_or(pass.packet.destination));
     pass.hook(Hook::Postrouting)?;
@@ -247,6 +250,8 @@ struct Pass<'a> {
     first_seen: Packet,
     in_device: Option<&'a str>,
     out_device: Option<&'a str>,
+    /// It is to leave by the default route.
+    by_default: bool,
     next_hop: Option<IpAddr>,
     state: ConnState,
     /// The connection that this packet is a reply of.
@@ -271,6 +276,7 @@ impl<'a> Pass<'a> {
             first_seen: packet,
             in_device,
             out_device: None,
+            by_default: false,
             next_hop: None,
             state,
             reply_of,
@@ -457,7 +463,8 @@ impl<'a> Pass<'a> {
             Verdict::Reject { reset: false } => Some(Told::Icmp),
             _ => None,
         };
-        self.stop_at(Line::new(decided.source, decided.text), Problem::Denied { hook, told })
+        let by_default = self.by_default.then_some(self.out_device).flatten().map(str::to_owned);
+        self.stop_at(Line::new(decided.source, decided.text), Problem::Denied { hook, told, by_default })
     }
 
     fn cannot_tell(&mut self, decided: Decided) -> Stopped {

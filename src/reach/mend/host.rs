@@ -69,6 +69,17 @@ impl Mended<'_> {
                 subject.network_interface_id = Some(interface.network_interface_id.clone());
                 bring_up(&network, host, &interface);
                 subject.device = device_name(host, &interface);
+                subject.subnet_id = None;
+                // The kernel forgot the routes by it with the link.
+                let inner = interface.network_interface_id != outer.network_interface_id;
+                let client = client.filter(|client| inner && client.subnet_id != interface.subnet_id);
+                if let Some((device, client)) = subject.device.clone().zip(client)
+                    && let Some(cidr) = subnet_cidr(&network, &client)
+                    && !has_way_back(host, &client)
+                {
+                    host.routes.push(route(IpNet::V4(cidr), gateway(&network, &interface), &device));
+                    subject.subnet_id = Some(client.subnet_id.clone());
+                }
             }
             Cause::HostDefaultRouteWrong => {
                 let Some(gateway) = gateway(&network, &outer) else { return false };
@@ -150,6 +161,15 @@ fn subnet_cidr(network: &Network, interface: &NetworkInterface) -> Option<Ipv4Ne
 fn gateway(network: &Network, interface: &NetworkInterface) -> Option<IpAddr> {
     let base = u32::from(subnet_cidr(network, interface)?.network());
     Some(IpAddr::V4(Ipv4Addr::from(base.checked_add(1)?)))
+}
+
+/// Whether the main table leads to a client by another than its default route.
+fn has_way_back(host: &Host, client: &NetworkInterface) -> bool {
+    let Some(address) = client.private_ip.map(IpAddr::V4) else { return false };
+    let routes = host.routes.iter().filter(|route| route.table == MAIN_TABLE && route.destination.prefix_len() > 0);
+    routes
+        .filter(|route| host.interface(&route.device).is_some_and(|device| device.up))
+        .any(|route| route.destination.contains(&address))
 }
 
 fn is_lame(host: &Host, interface: &NetworkInterface) -> bool {

@@ -188,7 +188,7 @@ fn a_client_of_another_private_subnet_needs_a_route_back() {
     world.route("rtb-second", "0.0.0.0/0", eni_target("eni-inner"));
     world.instance("i-far", &[("eni-far", "subnet-second", "10.8.3.10", "sg-private")]);
     let trace = world.from("i-far", OUTSIDE);
-    assert_dropped(&trace, Code::HostForwardReplyDenied, ":FORWARD DROP");
+    assert_dropped(&trace, Code::HostNoReturnRoute, ":FORWARD DROP");
     world.host("i-nat").ruleset = rules(MASQUERADE);
     assert_dropped(&world.from("i-far", OUTSIDE), Code::HostNoReturnRoute, "default via 10.8.1.1 dev ens5");
     world.host("i-nat").rp_filter_all = 1;

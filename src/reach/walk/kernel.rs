@@ -111,6 +111,14 @@ impl<'a> Walker<'a> {
         !device.addresses.iter().any(|net| net.addr().is_ipv4())
     }
 
+    /// Whether the first packet came in at a host by another device than this one.
+    fn came_by_another(&self, id: &InstanceId, device: &str) -> bool {
+        let Some((_, eni)) = self.entered_by.iter().find(|(instance, _)| *instance == id) else { return false };
+        let Ok(Some(interface)) = self.network.network_interfaces.get(*eni) else { return false };
+        let host = self.hosts.host(id);
+        host.ok().and_then(|host| device_of(host, interface)).is_some_and(|entered| entered.name != device)
+    }
+
     fn was_forwarder(&self, id: &InstanceId) -> bool {
         self.entered_by.iter().any(|(instance, _)| *instance == id)
     }
@@ -207,7 +215,13 @@ impl<'a> Walker<'a> {
             Problem::MartianSource => {
                 (Code::HostRpFilter, format!("{who} drops {packet}: the source is one of its own addresses"))
             }
-            Problem::Denied { hook, told } => {
+            Problem::Denied { by_default: Some(out), .. } if reply && self.came_by_another(id, &out) => (
+                Code::HostNoReturnRoute,
+                format!(
+                    "{who} has no way back but its default route by {out}, where its firewall drops the reply ({packet})"
+                ),
+            ),
+            Problem::Denied { hook, told, .. } => {
                 let verb = if told.is_some() { "rejects" } else { "drops" };
                 let code = match (component, reply) {
                     (Component::Instance, _) => Code::ClientProxyOrFirewall,

@@ -12,8 +12,6 @@ use crate::reach::{Code, Component};
 
 /// What an internet gateway carries, in bytes (EC2 user guide, "Network MTU").
 const INTERNET_MTU: u32 = 1500;
-/// ICMP: destination unreachable.
-const UNREACHABLE: u8 = 3;
 
 impl<'a> Walker<'a> {
     /// A host forwards a packet of a flow that will have large ones, by `out`.
@@ -35,14 +33,7 @@ impl<'a> Walker<'a> {
         let Some(own) = came_in.addresses.iter().map(ipnet::IpNet::addr).find(std::net::IpAddr::is_ipv4) else {
             return Ok(());
         };
-        let told = Packet {
-            source: own,
-            destination: before.source,
-            protocol: Protocol::Icmp,
-            source_port: 0,
-            destination_port: 0,
-            icmp_type: UNREACHABLE,
-        };
+        let told = Packet::too_large(own, before.source);
         let Err(stopped) = host::send(host, told, &mut Vec::new()) else { return Ok(()) };
         if let Problem::Unknown { .. } = stopped.problem {
             return Err(self.host_stops(id, Component::NatHost, &told, stopped));

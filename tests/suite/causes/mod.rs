@@ -1,8 +1,15 @@
-//! Causes in random worlds: what the diagnosis says must be what curl gets, and nothing healthy may be blamed.
+//! Every cause: found and repaired alone, in pairs, in random worlds, and with permissions missing.
 
 mod audit;
+mod blind;
+mod operator;
+mod pairs;
 mod random;
 mod redaction;
 mod sight;
+mod story;
 mod table;
+mod touched;
+mod undo;
+mod unseen;
 mod worlds;

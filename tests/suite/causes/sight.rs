@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use natdeck::model::host::Hosts;
-use natdeck::model::{Fact, InstanceId, Network, Unknown};
+use natdeck::model::{Fact, InstanceId, Network, StatusCheck, Unknown};
 use natdeck::reach::{Diagnosis, Flow, GATHER, Observations, diagnose, parse_host};
 use natdeck::sandbox::world::World;
 
 /// Where `curl https://api.ipify.org` leads.
-const IPIFY: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(104, 26, 12, 205));
+pub const IPIFY: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(104, 26, 12, 205));
 
 /// What `curl` gets on an instance: the address that the outside sees, or what curl says.
 pub fn curl(world: &mut World, client: &InstanceId) -> Result<String, String> {
@@ -32,8 +32,14 @@ pub fn hosts(world: &mut World, client: &InstanceId) -> Hosts {
         .collect::<Vec<_>>()
         .into_iter()
         .map(|id| {
-            let output = world.with_machine(&id, |machine, outside| machine.run(GATHER, outside)).unwrap();
             let unknown = |reason: String| Fact::Unknown(Unknown::new(format!("facts of host {id}"), reason));
+            // Nobody answers on a host that hangs.
+            let instance = world.network.instances.shown().get(id.as_str());
+            if instance.is_some_and(|instance| instance.instance_status == Some(StatusCheck::Impaired)) {
+                let reason = unknown("its SSM agent is ConnectionLost".to_owned());
+                return (id, reason);
+            }
+            let output = world.with_machine(&id, |machine, outside| machine.run(GATHER, outside)).unwrap();
             let fact = match parse_host(&output.stdout) {
                 Ok(host) if output.exit_code == 0 => Fact::Known(host),
                 Ok(_) => unknown(output.stderr),

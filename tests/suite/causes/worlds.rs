@@ -33,6 +33,26 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// One zone, one NAT, one private subnet: the two topologies.
+    pub fn simple(two_interfaces: bool) -> Self {
+        Self {
+            zones: 1,
+            private_subnets: 1,
+            nat_per_zone: true,
+            two_interfaces,
+            elastic_ip: true,
+            own_tables: true,
+            by_group: true,
+            tight_acls: false,
+            tight_egress: false,
+        }
+    }
+
+    /// The same with a second private subnet, in which the NAT has no interface.
+    pub fn wide(two_interfaces: bool) -> Self {
+        Self { private_subnets: 2, ..Self::simple(two_interfaces) }
+    }
+
     pub fn random(rng: &mut fastrand::Rng) -> Self {
         Self {
             zones: rng.u8(1..=3),
@@ -67,7 +87,6 @@ pub fn build(shape: &Shape, seed: u64) -> Built {
     let Builder { mut world, clients } = builder;
     let now = world.now.checked_add(Duration::from_secs(400)).unwrap();
     settle(&mut world, now).unwrap();
-    routes_on_hosts(&mut world, shape);
     Built { world, clients }
 }
 
@@ -128,7 +147,9 @@ impl Builder {
         let private = self.group(&vpc, "private");
         let nat = self.group(&vpc, "nat");
         self.rules(shape, &private, &nat);
-        self.endpoints(&vpc, &zones[0].private[0].0);
+        let pairs = [("VpcId", vpc.as_str()), ("CidrBlock", "10.8.250.0/24"), ("AvailabilityZone", "eu-central-1a")];
+        let endpoints = self.named("CreateSubnet", "subnetId", "subnet", "endpoints", &pairs);
+        self.endpoints(&vpc, &endpoints);
         let mut tables: Vec<Option<String>> = vec![None; zones.len()];
         let mut inner: Vec<String> = Vec::new();
         for (at, zone) in zones.iter().enumerate() {
@@ -299,7 +320,7 @@ impl Builder {
             true => USER_DATA.to_owned(),
             false => USER_DATA.replace("NATDECK_INTERFACES=2", "NATDECK_INTERFACES=1"),
         };
-        let user_data = BASE64_STANDARD.encode(script);
+        let user_data = BASE64_STANDARD.encode(script + &routes(shape, at));
         let pairs = [
             ("ImageId", image()),
             ("InstanceType", "t4g.nano"),
@@ -347,32 +368,18 @@ fn image() -> &'static str {
     images.iter().find(|image| image.parameters.contains(&parameter)).unwrap().image_id
 }
 
-/// With two interfaces, a NAT that serves other subnets than that of its inner one needs the way back to them.
-fn routes_on_hosts(world: &mut World, shape: &Shape) {
-    if !shape.two_interfaces {
-        return;
+/// With two interfaces, a NAT that serves other subnets than that of its inner one needs the way back to them, after each
+/// boot.
+fn routes(shape: &Shape, at: usize) -> String {
+    const SCRIPT: &str = "/var/lib/cloud/scripts/per-boot/routes.sh";
+    let inner = at * 10 + 1;
+    let thirds = (0..usize::from(shape.zones))
+        .flat_map(|zone| (0..usize::from(shape.private_subnets)).map(move |n| zone * 10 + 1 + n));
+    let others = thirds.filter(|third| *third != inner);
+    let lines: String =
+        others.map(|third| format!("ip route replace 10.8.{third}.0/24 via 10.8.{inner}.1 dev ens6\n")).collect();
+    if lines.is_empty() || !shape.two_interfaces {
+        return String::new();
     }
-    let nats: Vec<(InstanceId, String)> = world
-        .network
-        .instances
-        .shown()
-        .values()
-        .filter(|instance| instance.network_interface_ids.len() == 2)
-        .map(|instance| {
-            let inner = &world.network.interfaces_of(&instance.instance_id).unwrap()[1];
-            let net = world.network.subnets.shown()[inner.subnet_id.as_str()].cidr_block.unwrap();
-            let gateway = std::net::Ipv4Addr::from_bits(net.network().to_bits() + 1);
-            let others = world.network.subnets.shown().values().filter(|subnet| {
-                subnet.subnet_id != inner.subnet_id && subnet.tags.name().is_some_and(|n| n.starts_with("private"))
-            });
-            let lines: String = others
-                .map(|subnet| format!("ip route replace {} via {gateway} dev ens6\n", subnet.cidr_block.unwrap()))
-                .collect();
-            (instance.instance_id.clone(), lines)
-        })
-        .collect();
-    for (nat, script) in nats {
-        let output = world.with_machine(&nat, |machine, outside| machine.run(&script, outside)).unwrap();
-        assert_eq!(output.exit_code, 0, "{}", output.stderr);
-    }
+    format!("cat > {SCRIPT} << 'END'\n#!/bin/bash\n{lines}END\nchmod 755 {SCRIPT}\n{SCRIPT}\n")
 }

@@ -1,0 +1,143 @@
+//! Causes put right as an operator would: what is reported is repaired, first finding first, looking again after each,
+//! until nothing is left. With no more repairs than faults, and nothing healthy touched.
+
+use std::collections::BTreeSet;
+
+use natdeck::model::NetworkInterface;
+use natdeck::ops::Overall;
+use natdeck::plan::repair;
+use natdeck::reach::{Cause, Finding};
+use natdeck::sandbox::causes::Scene;
+use natdeck::sandbox::world::World;
+
+use super::operator::{Operator, Seen};
+use super::touched::{Parts, parts, touched};
+use super::undo::take_back;
+
+/// Looks beyond one for each cause: more than this and repairs lead in a circle.
+const MORE_LOOKS: usize = 6;
+
+/// A healthy world with what the causes need, and what became of breaking it.
+pub struct Broken {
+    pub healthy: World,
+    pub world: World,
+    pub scene: Scene,
+    /// What was injected, in the injector's words.
+    pub did: Vec<String>,
+}
+
+/// What was done about one world.
+pub struct Story {
+    pub lines: Vec<String>,
+    pub repairs: usize,
+    /// What is wrong with it.
+    pub wrong: Vec<String>,
+}
+
+fn told(seen: &Seen) -> String {
+    let one = |f: &Finding| format!("{} ({}, {}: {})", f.cause, f.severity, f.certainty, f.summary);
+    let all: Vec<String> = seen.said.findings.iter().map(one).collect();
+    format!("{}: {}", seen.said.disposition, all.join(" | "))
+}
+
+/// What tells a finding from another.
+fn key(finding: &Finding) -> String {
+    format!("{} {:?} {:?}", finding.cause, finding.resource_id, finding.subject.packet.map(|p| p.destination))
+}
+
+/// Repairs a world with these causes to the end.
+pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
+    let Broken { healthy, world, scene, did } = broken;
+    let mut story = Story { lines: did, repairs: 0, wrong: Vec::new() };
+    let (before, at_worst) = (parts(&healthy), parts(&world));
+    let faults = injected.len() + further_faults(&world, &scene, injected);
+    let operator = Operator::at(world).await;
+    let client = &scene.client;
+    let mut done: BTreeSet<String> = BTreeSet::new();
+    let mut undone: BTreeSet<Cause> = BTreeSet::new();
+    for _ in 0..injected.len() + MORE_LOOKS {
+        let seen = operator.look(client).await;
+        story.lines.push(told(&seen));
+        let findings = &seen.said.findings;
+        let person = |finding: &&Finding| {
+            injected.contains(&finding.cause)
+                && !undone.contains(&finding.cause)
+                && repair::repair(finding, &seen.network).is_none()
+        };
+        let by_hand = findings.iter().find(person);
+        let by_natdeck = repair::next(findings, &seen.network, |finding| done.contains(&key(finding)));
+        let at = |finding: &Finding| findings.iter().position(|other| other == finding);
+        let next = match (by_hand, by_natdeck) {
+            // Whichever comes first on the path, unless natdeck puts something else before it.
+            (Some(hand), Some((finding, fix))) => {
+                if at(hand) < at(finding) {
+                    Some((hand, None))
+                } else {
+                    Some((finding, Some(fix)))
+                }
+            }
+            (Some(hand), None) => Some((hand, None)),
+            (None, fix) => fix.map(|(finding, fix)| (finding, Some(fix))),
+        };
+        let Some((finding, fix)) = next else { break };
+        if finding.evidence.is_empty() {
+            story.wrong.push(format!("{} has no evidence", finding.cause));
+        }
+        match fix {
+            Some(fix) => {
+                story.lines.push(format!("  repairs {}: {}", finding.cause, fix.title));
+                done.insert(key(finding));
+                story.repairs += 1;
+                if let Err(error) = operator.repair(&seen.network, finding, &fix).await {
+                    story.wrong.push(format!("the repair of {} failed: {error}", finding.cause));
+                }
+            }
+            None => {
+                undone.insert(finding.cause);
+                if operator.world(|world| take_back(world, &healthy, &scene, finding.cause)) {
+                    story.lines.push(format!("  takes {} back", finding.cause));
+                    story.repairs += 1;
+                }
+            }
+        }
+    }
+    let report = operator.check(client).await;
+    let silent = |cause: &Cause| *cause == Cause::TestNoSsmPath;
+    if report.overall() != Overall::Ok && !injected.iter().any(silent) {
+        let why = report.results.iter().filter_map(|row| row.reason.clone()).collect::<Vec<_>>().join("; ");
+        story.wrong.push(format!("in the end the check says {:?}: {why}", report.overall()));
+    }
+    if story.repairs > faults {
+        story.wrong.push(format!("{} repairs for {faults} causes", story.repairs));
+    }
+    let after = operator.world(|world| parts(world));
+    story.wrong.extend(too_much(&before, &at_worst, &after));
+    story
+}
+
+/// What went with what was broken, does not come back with it, and is a fault of its own.
+fn further_faults(world: &World, scene: &Scene, injected: &[Cause]) -> usize {
+    // With the card went the routes that somebody added by hand.
+    let routes = injected.contains(&Cause::EniNotAttached) && scene.client_subnet != scene.nat.inner_subnet;
+    // With the stop went an address that was given at launch, and with two interfaces none comes with the start.
+    let address = injected.contains(&Cause::NatInstanceStopped)
+        && scene.nat.has_two_interfaces()
+        && world.get::<NetworkInterface>(&scene.nat.outer).is_some_and(|outer| outer.public_ip().is_none());
+    usize::from(routes) + usize::from(address)
+}
+
+/// What the repairs changed and nobody had broken. What a host repair keeps for the next boot is its business.
+fn too_much(before: &Parts, at_worst: &Parts, after: &Parts) -> Option<String> {
+    let broken = touched(before, at_worst);
+    let kept = |name: &String| name.contains(" /etc/") || name.contains(" /usr/local/") || name.ends_with(" units");
+    let more: Vec<String> = touched(at_worst, after)
+        .into_iter()
+        .filter(|name| !broken.contains(name) && touched(before, after).contains(name) && !kept(name))
+        // One for one that was released.
+        .filter(|name| !(name.starts_with("eipalloc-") && broken.iter().any(|gone| gone.starts_with("eipalloc-"))))
+        .collect();
+    (!more.is_empty()).then(|| {
+        let shown = more.iter().map(|name| format!("{name}: {:?} became {:?}", before.get(name), after.get(name)));
+        format!("touches what is healthy: {}", shown.collect::<Vec<_>>().join("; "))
+    })
+}
