@@ -14,6 +14,7 @@ use natdeck::sandbox::causes::{self, BreakError, Scene};
 
 use super::operator::Operator;
 use super::random::may_show_as;
+use super::say;
 use super::sight::{IPIFY, curl, hosts};
 use super::worlds::{Built, Shape, build};
 
@@ -115,6 +116,6 @@ fn with_a_permission_missing_the_answer_is_never_wrong() {
         }
     });
     let (looked, wrong) = (looked.into_inner(), wrong.into_inner().unwrap());
-    println!("{looked} looks with {} operations denied one at a time", natdeck::aws::policy::reads().count());
+    say(&format!("{looked} looks with {} operations denied one at a time", natdeck::aws::policy::reads().count()));
     assert!(wrong.is_empty(), "{} of {looked} answers are wrong\n{wrong}", wrong.lines().count());
 }

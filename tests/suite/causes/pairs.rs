@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use natdeck::reach::Cause;
 use natdeck::sandbox::causes::{self, BreakError, Scene};
 
+use super::say;
 use super::story::{Broken, put_right};
 use super::worlds::{Built, Shape, build};
 
@@ -92,7 +93,7 @@ fn of_any_two_causes_each_is_repaired_once_and_nothing_healthy_is_touched() {
                         story.wrong.iter().for_each(|why| writeln!(text, "  WRONG {why}").unwrap());
                         story.lines.iter().for_each(|line| writeln!(text, "    {line}").unwrap());
                         // At once: a long run is read while it goes on.
-                        println!("{text}");
+                        say(&text);
                         wrong.lock().unwrap().push_str(&text);
                     }
                 }
@@ -101,8 +102,11 @@ fn of_any_two_causes_each_is_repaired_once_and_nothing_healthy_is_touched() {
     });
     let (wrong, impossible) = (wrong.into_inner().unwrap(), impossible.into_inner().unwrap());
     let (repaired, repairs) = (repaired.into_inner(), repairs.into_inner());
-    println!("{} pairs: {repaired} put right with {repairs} repairs; the others cannot be had at once:", work.len());
-    impossible.iter().for_each(|(words, count)| println!("  {count:>4} {words}"));
+    say(&format!(
+        "{} pairs: {repaired} put right with {repairs} repairs; the others cannot be had at once:",
+        work.len()
+    ));
+    impossible.iter().for_each(|(words, count)| say(&format!("  {count:>4} {words}")));
     let count = wrong.lines().filter(|line| line.starts_with("  WRONG")).count();
     assert!(wrong.is_empty(), "{count} objections in {repaired} pairs\n{wrong}");
 }

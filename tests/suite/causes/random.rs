@@ -10,6 +10,7 @@ use natdeck::reach::{Cause, Certainty, Diagnosis, Disposition, Place, Severity};
 use natdeck::sandbox::causes::{self, BreakError, Scene};
 
 use super::operator::Operator;
+use super::say;
 use super::sight::{curl, look};
 use super::story::{Broken, Story, put_right};
 use super::worlds::{Built, Shape, build};
@@ -168,7 +169,7 @@ fn in_random_worlds_the_diagnosis_agrees_with_curl_and_blames_nothing_that_is_he
                     let Some(objection) = objection(&trial) else { continue };
                     let text = told(*seed, &trial, &objection);
                     // At once: a long run is read while it goes on.
-                    println!("{text}");
+                    say(&text);
                     wrong.lock().unwrap().push_str(&text);
                 }
             });
@@ -176,7 +177,7 @@ fn in_random_worlds_the_diagnosis_agrees_with_curl_and_blames_nothing_that_is_he
     });
     let wrong = wrong.into_inner().unwrap();
     let count = wrong.lines().filter(|line| line.starts_with("seed ")).count();
-    println!("{} random worlds, {count} judged wrongly", seeds.len());
+    say(&format!("{} random worlds, {count} judged wrongly", seeds.len()));
     assert!(wrong.is_empty(), "{count} of {} worlds are judged wrongly\n{wrong}", seeds.len());
 }
 

@@ -111,7 +111,7 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
         story.wrong.push(format!("{} repairs for {faults} causes", story.repairs));
     }
     let after = operator.world(|world| parts(world));
-    story.wrong.extend(too_much(&before, &at_worst, &after));
+    story.wrong.extend(too_much(&before, &at_worst, &after, injected));
     story
 }
 
@@ -127,14 +127,15 @@ fn further_faults(world: &World, scene: &Scene, injected: &[Cause]) -> usize {
 }
 
 /// What the repairs changed and nobody had broken. What a host repair keeps for the next boot is its business.
-fn too_much(before: &Parts, at_worst: &Parts, after: &Parts) -> Option<String> {
+fn too_much(before: &Parts, at_worst: &Parts, after: &Parts, injected: &[Cause]) -> Option<String> {
+    let address_lost = injected.iter().any(|one| matches!(one, Cause::NoPublicAddress | Cause::NatInstanceStopped));
     let broken = touched(before, at_worst);
     let kept = |name: &String| name.contains(" /etc/") || name.contains(" /usr/local/") || name.ends_with(" units");
     let more: Vec<String> = touched(at_worst, after)
         .into_iter()
         .filter(|name| !broken.contains(name) && touched(before, after).contains(name) && !kept(name))
-        // One for one that was released.
-        .filter(|name| !(name.starts_with("eipalloc-") && broken.iter().any(|gone| gone.starts_with("eipalloc-"))))
+        // The address that was lost is another one when it comes back.
+        .filter(|name| !(name.starts_with("eipalloc-") && address_lost))
         .collect();
     (!more.is_empty()).then(|| {
         let shown = more.iter().map(|name| format!("{name}: {:?} became {:?}", before.get(name), after.get(name)));

@@ -51,8 +51,8 @@ pub fn take_back(world: &mut World, healthy: &World, scene: &Scene, cause: Cause
             send(world, "AssociateIamInstanceProfile", &pairs);
         }
         Cause::TestEndpointBlocked => {
-            let groups = healthy.network.security_groups.shown().values();
-            let group = groups.filter(|group| group.tags.name() == Some("endpoints")).next().unwrap();
+            let mut groups = healthy.network.security_groups.shown().values();
+            let group = groups.find(|group| group.tags.name() == Some("endpoints")).unwrap();
             let pairs = [
                 ("GroupId", group.group_id.as_str()),
                 ("IpPermissions.1.IpProtocol", "tcp"),

@@ -14,6 +14,7 @@ use natdeck::sandbox::world::World;
 
 use super::operator::Operator;
 use super::random::may_show_as;
+use super::say;
 use super::sight::curl;
 use super::worlds::{Built, Shape, build};
 
@@ -154,6 +155,6 @@ fn of_hosts_that_cannot_be_asked_it_says_so_and_calls_a_guess_a_guess() {
         }
     });
     let (looked, wrong) = (looked.into_inner(), wrong.into_inner().unwrap());
-    println!("{looked} looks at worlds with hosts that cannot be asked");
+    say(&format!("{looked} looks at worlds with hosts that cannot be asked"));
     assert!(wrong.is_empty(), "{} of {looked} answers are wrong\n{wrong}", wrong.lines().count());
 }
