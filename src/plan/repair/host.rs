@@ -304,11 +304,12 @@ fn bring_up(finding: &Finding, network: &Network, instance: &InstanceId) -> Opti
     );
     let mut commands =
         vec![format!("sudo ip link set dev {device} up"), format!("sudo ip addr add {address}/{length} dev {device}")];
-    commands.extend(route.map(|(_, route)| format!("sudo {route}")));
+    commands.extend(route.as_ref().map(|(_, route)| format!("sudo {route}")));
     let change =
         change(format!("{device} of {instance}"), "down or without an address", format!("up with {address}/{length}"));
+    let forget = route.as_ref().map(|(_, route)| format!("unkeep {route}\n")).unwrap_or_default();
     let undo = format!(
-        "grep -q ' {address}/' \"$notes/addr-{device}\" || ip addr del {address}/{length} dev {device}\n\
+        "{forget}grep -q ' {address}/' \"$notes/addr-{device}\" || ip addr del {address}/{length} dev {device}\n\
          grep -q -e '[<,]UP[,>]' \"$notes/link-{device}\" || ip link set dev {device} down\n"
     );
     Some(plain(format!("Bring {device} of {instance} up"), change, body, &commands, Some(undo)))

@@ -4,7 +4,7 @@ use super::Draft;
 use crate::model::{InstanceId, Network, NetworkInterface, Peer, ResourceId, RouteTarget, SecurityGroup};
 use crate::reach::candidate::nat_candidate;
 use crate::reach::walk::evidence;
-use crate::reach::{Cause, Certainty, Decision, Disposition, Severity, Trace, owner_of};
+use crate::reach::{Cause, Certainty, Decision, Disposition, Trace, owner_of};
 
 impl<'a> Draft<'a> {
     /// A route that leads past an idle NAT, an address that is not the route's, a NAT in another zone.
@@ -20,7 +20,7 @@ impl<'a> Draft<'a> {
         self.network.interfaces_of(&self.flow.instance_id).ok()?.first().copied()
     }
 
-    /// The default route leads elsewhere, and a NAT stands by that no route leads to, or that serves other subnets.
+    /// The default route leads elsewhere, and a NAT stands by that no route leads to.
     fn past_the_nat(&mut self, client: &NetworkInterface, trace: &Trace) {
         let network = self.network;
         let stopped = trace.disposition == Disposition::Dropped;
@@ -30,27 +30,18 @@ impl<'a> Draft<'a> {
         let Ok(Some(table)) = network.route_table_of(&client.subnet_id, &client.vpc_id) else { return };
         let Some(route) = table.default_route() else { return };
         let nat = nat_candidate(network, self.hosts, &client.vpc_id, &client.availability_zone, &self.flow.instance_id);
-        let Some(nat) = nat.filter(|nat| !self.leads_to(&route.target, &nat.instance_id)) else { return };
-        if nat.in_use && !matches!(route.target, RouteTarget::NatGateway(_)) {
+        let Some(nat) = nat.filter(|nat| !nat.in_use && !self.leads_to(&route.target, &nat.instance_id)) else {
             return;
-        }
-        let (stands, certainty, leads) = match nat.in_use {
-            false => ("stands by unused", Certainty::Likely, "no route leads"),
-            // Both may be meant: a warning, and nothing to repair.
-            true => ("serves other subnets", Certainty::Guess, "routes of other tables lead"),
         };
         let summary = format!(
-            "{} sends {} to {}, and the NAT instance {} {stands}",
+            "{} sends {} to {}, and the NAT instance {} stands by unused",
             table.route_table_id, route.destination, route.target, nat.instance_id
         );
         let resource = Some(ResourceId::from(&table.route_table_id));
-        let mut finding = self.finding(Cause::RoutedToOtherEgress, certainty, resource, summary);
-        if nat.in_use {
-            finding.severity = Severity::Warns;
-        }
+        let mut finding = self.finding(Cause::RoutedToOtherEgress, Certainty::Likely, resource, summary);
         finding.evidence.push(evidence::route(network, table, route));
         if let Ok(Some(interface)) = network.network_interfaces.get(&nat.network_interface_id) {
-            let text = format!("SourceDestCheck = {}, and {leads} to it", interface.source_dest_check);
+            let text = format!("SourceDestCheck = {}, and no route leads to it", interface.source_dest_check);
             finding.evidence.push(evidence::interface(network, interface, text));
         }
         finding.subject.destination = Some(route.destination.clone());

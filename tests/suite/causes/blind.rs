@@ -50,7 +50,9 @@ fn objections(said: &Diagnosis, cause: Option<Cause>, got: &Result<String, Strin
     }
     let (_, operation) = action.split_once(':').unwrap();
     let told = said.unknown.iter().any(|unknown| unknown.what.contains(operation));
-    if cause.is_some() && !named && !told {
+    // A NAT gateway beside a NAT that serves other subnets may be meant, and packets do get out.
+    let meant = cause == Some(Cause::RoutedToOtherEgress) && got.is_ok();
+    if cause.is_some() && !named && !told && !meant {
         wrong.push(format!("it neither names the cause nor says that {operation} is denied: {:?}", said.unknown));
     }
     let stranger = breaks().filter(|finding| finding.certainty == Certainty::Certain).find(|finding| !known(finding));
