@@ -51,8 +51,11 @@ pub enum Menu {
 }
 
 impl Drills {
-    /// For the header. Empty: nothing is broken on purpose.
+    /// For the header. `None`: nothing is broken on purpose.
     pub fn badge(&self, now: Timestamp) -> Option<String> {
+        if self.breaking.is_some() {
+            return Some("DRILL breaking …".to_owned());
+        }
         let newest = self.ongoing.last()?;
         let what = match (self.ongoing.len(), newest.surprise && !newest.found) {
             (1, true) => "something".to_owned(),

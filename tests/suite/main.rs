@@ -14,6 +14,7 @@ mod audit;
 mod bad_input;
 mod causes;
 mod console;
+mod console_diagnosis;
 mod faults;
 #[cfg(target_os = "linux")]
 mod kernel_lab;

@@ -17,6 +17,9 @@ use super::{answers, drills, in_tree, panes};
 /// agents come back late.
 const LOOKS_AFTER_REPAIR: u32 = 4;
 
+/// What is asked so long after the last repair begins a new report.
+const STORY_S: i64 = 3_600;
+
 /// Asks why the selected instance does not get out: what is known answers at once, then the hosts.
 pub(super) fn explain(model: &mut Model, effects: &mut Vec<Effect>) {
     let Some(id) = model.selected_instance() else {
@@ -45,6 +48,11 @@ pub(super) fn explain(model: &mut Model, effects: &mut Vec<Effect>) {
         };
     }
     model.inquiry.aftermath = Aftermath::None;
+    // What was repaired long ago is another story.
+    let now = model.now;
+    if model.inquiry.tried.last().is_some_and(|last| now.duration_since(last.at).as_secs() > STORY_S) {
+        (model.inquiry.first, model.inquiry.tried) = (None, Vec::new());
+    }
     ask_quickly(model, id, effects);
     look(model, effects);
 }

@@ -5,7 +5,7 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use crate::model::{InstanceId, World};
-use crate::reach::{WayOut, way_out};
+use crate::reach::{Severity, WayOut, way_out};
 use crate::tui::diagnosis::Diagnosed;
 use crate::tui::drill::{Broken, Drill};
 use crate::tui::drill_menu::{DrillMenu, Menu, OngoingDrill};
@@ -126,8 +126,12 @@ pub(super) fn broke(
                 model.tree.reveal(id.as_str(), &picture.seen);
             }
             let explain = model.keymap.key_of(crate::tui::keymap::Action::Explain);
-            let what = if surprise { "Something is broken now".to_owned() } else { format!("Broken: {}", broken.said) };
-            model.toast(Tone::Warn, format!("{what}. {explain} finds out what, and there f mends it."));
+            let fix = model.keymap.key_of(crate::tui::keymap::Action::Fix);
+            let text = match surprise {
+                true => format!("Something is broken now. {explain} finds out what, and there {fix} mends it."),
+                false => format!("Broken: {}", broken.said),
+            };
+            model.toast(Tone::Warn, text);
             model.drills.ongoing.push(OngoingDrill { broken, surprise, since: model.now, found: false });
             checks::outdate(model);
             answers::forget_hosts(model);
@@ -142,12 +146,14 @@ pub(super) fn seen(model: &mut Model, answer: &Diagnosed) {
     let now = model.now;
     let mut told = Vec::new();
     model.drills.ongoing.retain_mut(|drill| {
-        if drill.broken.instance_id.as_ref().is_some_and(|id| *id != answer.instance_id) {
+        // What only warns may have been made about another instance: whoever shows it counts.
+        let warns = drill.broken.cause.severity() == Severity::Warns;
+        if !warns && drill.broken.instance_id.as_ref().is_some_and(|id| *id != answer.instance_id) {
             return true;
         }
         let here = answer.diagnosis.findings.iter().any(|finding| finding.cause == drill.broken.cause);
         drill.found |= here;
-        if here || !answer.is_well() {
+        if here || !answer.is_well() || warns && !drill.found {
             return true;
         }
         let (name, took) = (drill.broken.cause.name(), age::span(drill.since, now));

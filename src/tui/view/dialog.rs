@@ -71,10 +71,10 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, area: Rect, painter: &mut Pai
                 lines.push(Line::of("Type ", Tone::Text).and("yes", Tone::Strong).and(" to agree:", Tone::Text));
                 typed = Some((lines.len(), repair.typed.visual_cursor()));
                 lines.push(Line::of("› ", Tone::Accent).and(repair.typed.value(), Tone::Strong));
-                lines.push(answers(&[("Enter", "repair"), ("↑ ↓", "scroll"), ("Esc", "not now")]));
+                lines.push(with_scroll(("Enter", "repair"), longest));
                 (" Repair: lets more pass than the packets in question ", Tone::Danger)
             } else {
-                lines.push(answers(&[("y", "repair"), ("↑ ↓", "scroll"), ("Esc", "not now")]));
+                lines.push(with_scroll(("y", "repair"), longest));
                 (" Repair? ", Tone::BorderFocus)
             }
         }
@@ -166,6 +166,14 @@ fn target(model: &Model) -> Line {
         World::Endpoint(url) => line.and(format!(" {url} "), Tone::WorldEndpoint),
     };
     line.and(format!("  account {account}, region {}", identity.region), Tone::Text)
+}
+
+/// The answers to a question of which so many lines do not fit.
+fn with_scroll(agree: (&str, &str), hidden: usize) -> Line {
+    match hidden {
+        0 => answers(&[agree, ("Esc", "not now")]),
+        _ => answers(&[agree, ("↑ ↓", "scroll"), ("Esc", "not now")]),
+    }
 }
 
 fn answers(keys: &[(&str, &str)]) -> Line {

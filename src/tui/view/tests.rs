@@ -321,9 +321,13 @@ fn a_small_terminal_gets_a_notice_with_the_size_it_needs() {
 #[test]
 fn no_size_and_no_screen_makes_it_panic() {
     for size in [(60, 15), (61, 16), (99, 15), (100, 15), (133, 17)] {
-        for make in [provisioned, with_checks, with_steps] {
+        let diagnosed = |size| console_diagnosed(size, &Ailment::Host);
+        for make in [provisioned, with_checks, with_steps, diagnosed] {
             let mut model = make(size);
-            for key in ["1", "2", "3", "4", "+", "?", "Esc", "y", "Tab", "G", "g", "/", "a", "Esc"] {
+            for key in [
+                "f", "Esc", "B", "r", "Esc", "x", "Enter", "j", "Space", "1", "2", "3", "4", "+", "?", "Esc", "y",
+                "Tab", "G", "g", "/", "a", "Esc",
+            ] {
                 press(&mut model, key);
                 screen(&model);
             }
