@@ -70,9 +70,7 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
         let snapshot = cli::Snapshot::open(&global, file, &terminal)?;
         return match &command {
             Some(command) => cli::run_on_snapshot(command, &global, &snapshot, &terminal),
-            None => bail!(
-                "the console does not open snapshots yet; natdeck --snapshot FILE tree and diagnose INSTANCE answer from it"
-            ),
+            None => snapshot_console(&global, snapshot).await,
         };
     }
     if let Some(Command::Sandbox(command)) = &command {
@@ -93,30 +91,46 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
 
 /// The console. Nothing is asked of AWS before its first frame.
 async fn console(context: Context, shells: Shells) -> eyre::Result<Answer> {
-    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        bail!("the console needs a terminal; natdeck tree, plan, apply, check and destroy do without");
-    }
-    let theme = context.global.theme.map(|theme| match theme {
-        cli::arguments::ThemeName::Dark => "dark",
-        cli::arguments::ThemeName::Light => "light",
-        cli::arguments::ThemeName::Ansi16 => "ansi16",
-    });
-    let no_color = context.global.color == cli::arguments::Color::Never;
-    let environment = |name: &str| match name {
-        "NO_COLOR" if no_color => Some("1".to_owned()),
-        _ => std::env::var(name).ok(),
-    };
-    let spec = cli::read_spec(&cli::arguments::SpecArguments::default(), context.global.stack.as_deref())?;
-    let options = tui::Options {
-        theme: tui::Theme::from_env(theme, environment)?,
-        keymap: tui::Keymap::built_in()?,
-        settings: tui::Settings { stack: spec.name.clone(), ..tui::Settings::default() },
-    };
+    let (options, spec) = console_options(&context.global)?;
     let ground = drills::ground(&shells);
     let door = shells.door(&context.global);
     let workbench = tui::Workbench::new(context.target, context.log, context.state_dir, spec, door).with_drills(ground);
     tui::run(Arc::new(workbench), options).await?;
     Ok(Answer::Yes)
+}
+
+/// The console on an incident report.
+async fn snapshot_console(global: &Global, snapshot: cli::Snapshot) -> eyre::Result<Answer> {
+    let (mut options, spec) = console_options(global)?;
+    // There is nothing to look at anew.
+    options.settings.refresh_every_s = 0;
+    options.settings.snapshot_of = Some(snapshot.incident.at);
+    tui::run(Arc::new(tui::Record::new(snapshot.incident, spec.name)), options).await?;
+    Ok(Answer::Yes)
+}
+
+/// How the console is set up, and what it would build.
+fn console_options(global: &Global) -> eyre::Result<(tui::Options, natdeck::plan::Spec)> {
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        bail!("the console needs a terminal; natdeck tree, plan, apply, check and destroy do without");
+    }
+    let theme = global.theme.map(|theme| match theme {
+        cli::arguments::ThemeName::Dark => "dark",
+        cli::arguments::ThemeName::Light => "light",
+        cli::arguments::ThemeName::Ansi16 => "ansi16",
+    });
+    let no_color = global.color == cli::arguments::Color::Never;
+    let environment = |name: &str| match name {
+        "NO_COLOR" if no_color => Some("1".to_owned()),
+        _ => std::env::var(name).ok(),
+    };
+    let spec = cli::read_spec(&cli::arguments::SpecArguments::default(), global.stack.as_deref())?;
+    let options = tui::Options {
+        theme: tui::Theme::from_env(theme, environment)?,
+        keymap: tui::Keymap::built_in()?,
+        settings: tui::Settings { stack: spec.name.clone(), ..tui::Settings::default() },
+    };
+    Ok((options, spec))
 }
 
 /// `-v`: every API call on standard error as it ends; `-vv`: with the aws CLI line that would do the same.

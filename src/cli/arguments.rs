@@ -283,6 +283,8 @@ pub struct DiagnoseArguments {
     /// original does; ranges that mean something (0.0.0.0/0, loopback, link-local, multicast) stay. Taken out: profile
     /// and key pair names, values of tags other than Name and natdeck's own. Not replaced: identifiers (i-…, vpc-…),
     /// Name tags, MAC addresses, host names without an address, names and descriptions of groups and instance profiles.
+    /// In 192.168.0.0/16 little room is left for stand-ins: an address may keep its third number too. What is printed on
+    /// the terminal is not redacted.
     #[arg(long, requires = "report")]
     pub redact: bool,
     /// Let the report replace a file

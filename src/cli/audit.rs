@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use super::arguments::{CheckArguments, Output, TestsName};
 use super::inspect::{refuse_blindness, the_only_vpc};
 use super::output::{audit_json, audit_text};
-use super::{Answer, Context};
-use crate::model::{InstanceId, Network, VpcId};
+use super::{Answer, Context, Terminal};
+use crate::model::{Identity, InstanceId, Network, VpcId};
 use crate::ops::{self, AuditProgress, AuditReport, Chosen, Tests};
 
 pub async fn audit(context: &Context, arguments: &CheckArguments) -> eyre::Result<Answer> {
@@ -32,27 +32,28 @@ pub async fn audit(context: &Context, arguments: &CheckArguments) -> eyre::Resul
         });
     })
     .await;
-    print(context, arguments, &session.identity(), &network, &chosen, &report)
+    print(&context.terminal, arguments, &session.identity(), &network, &chosen, &report, Timestamp::now())
 }
 
-/// Prints what was found; the answer is the exit code.
+/// Prints what was found; the answer is the exit code. Ages are as of `now`.
 pub fn print(
-    context: &Context,
+    terminal: &Terminal,
     arguments: &CheckArguments,
-    identity: &crate::model::Identity,
+    identity: &Identity,
     network: &Network,
     chosen: &[Chosen],
     report: &AuditReport,
+    now: Timestamp,
 ) -> eyre::Result<Answer> {
     let asked: Vec<&InstanceId> = chosen.iter().map(|one| &one.instance_id).collect();
     let vpc = arguments.vpc.as_ref().or_else(|| the_only_vpc(network, &asked));
     let others =
         if arguments.instances.is_empty() { not_private(network, arguments.vpc.as_ref(), &asked) } else { Vec::new() };
     match arguments.output {
-        Output::Json => context.terminal.json(&audit_json(identity, network, vpc, report, &others))?,
+        Output::Json => terminal.json(&audit_json(identity, network, vpc, report, &others))?,
         Output::Text => {
-            let text = audit_text(context.terminal.out, network, report, &others, Timestamp::now());
-            context.terminal.document(&text)?;
+            let text = audit_text(terminal.out, network, report, &others, now);
+            terminal.document(&text)?;
         }
     }
     Ok(report.overall().into())

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use color_eyre::eyre::{self, bail, eyre};
 use jiff::Timestamp;
 
-use super::arguments::{Command, DiagnoseArguments, Global, TreeArguments};
+use super::arguments::{CheckArguments, Command, DiagnoseArguments, Global, TestsName, TreeArguments};
 use super::diagnose::{Seen, answer, keep, place, print, target};
 use super::output::age;
-use super::{Answer, Terminal, change, inspect};
+use super::{Answer, Terminal, audit, change, inspect};
 use crate::model::World;
-use crate::ops::report::{self, Incident, Look};
+use crate::ops::report::{self, Incident};
 use crate::ops::{self, OUTSIDE, Question};
 
 /// A report that was opened.
@@ -71,6 +71,7 @@ pub fn run(command: &Command, global: &Global, snapshot: &Snapshot, terminal: &T
     match command {
         Command::Tree(arguments) => tree(snapshot, arguments, terminal),
         Command::Diagnose(arguments) => diagnose(snapshot, arguments, terminal),
+        Command::Check(arguments) => check(snapshot, arguments, terminal),
         Command::Plan(arguments) => {
             let plan = ops::plan_teardown(change::stack_of(global), &snapshot.incident.network)?;
             change::print_plan(terminal, arguments, &plan)
@@ -89,9 +90,13 @@ fn refuse(command: &Command) -> eyre::Result<()> {
                 "destroy changes AWS, and a snapshot only looks back; plan --destroy shows what it would have removed"
             )
         }
-        Command::Check(_) => bail!(
-            "check sends packets, and a snapshot only looks back; diagnose INSTANCE answers from it, or {without}"
+        Command::Check(arguments) if !arguments.explain => bail!(
+            "check sends packets, and a snapshot only looks back; check --all --explain and diagnose INSTANCE answer from \
+             it, or {without}"
         ),
+        Command::Check(arguments) if arguments.tests == TestsName::Every => {
+            bail!("--tests every sends packets, and a snapshot only looks back; {without}")
+        }
         Command::Sandbox(_) => bail!("sandbox speaks of the AWS inside this program, not of a snapshot; {without}"),
         Command::Diagnose(arguments) if arguments.fix => {
             bail!("--fix changes AWS, and a snapshot only looks back; the repairs are shown without it, or {without}")
@@ -125,17 +130,18 @@ fn diagnose(snapshot: &Snapshot, arguments: &DiagnoseArguments, terminal: &Termi
     let network = incident.network.clone();
     let seen = Seen { at: incident.at, network, looked, diagnosis };
     if let Some(file) = &arguments.report {
-        let kept = if question == incident.question {
-            incident.clone()
-        } else {
-            let look = Look { at: seen.at, network: seen.network.clone(), looked: seen.looked.clone() };
-            let other = Incident::new(incident.identity.clone(), question, look, incident.calls.clone());
-            Incident { redacted: incident.redacted, ..other }
-        };
-        keep(terminal, file, kept, arguments.redact, saving)?;
+        keep(terminal, file, incident.about(question), arguments.redact, saving)?;
     }
     print(terminal, arguments, &seen)?;
     Ok(answer(&seen.diagnosis))
+}
+
+/// What the report knows of every instance. The packet test of the one that it is about is the only one.
+fn check(snapshot: &Snapshot, arguments: &CheckArguments, terminal: &Terminal) -> eyre::Result<Answer> {
+    let Incident { identity, network, at, .. } = &snapshot.incident;
+    let chosen = ops::choose(network, &arguments.instances, arguments.vpc.as_ref())?;
+    let report = ops::explain(network, snapshot.incident.asked(), &chosen);
+    audit::print(terminal, arguments, identity, network, &chosen, &report, *at)
 }
 
 /// What is asked. Names are not resolved: what they lead to now is not what they led to then.

@@ -32,5 +32,5 @@ pub use drill::{Broken, Drill, DrillGround};
 pub use keymap::Keymap;
 pub use message::{Failure, Prepared, RunEnd};
 pub use model::Settings;
-pub use runtime::{ConsoleError, Options, ShellDoor, Workbench, run};
+pub use runtime::{ConsoleError, Options, Record, ShellDoor, Workbench, run};
 pub use theme::Theme;

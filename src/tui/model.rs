@@ -41,11 +41,13 @@ pub struct Settings {
     pub stack: String,
     /// Seconds between the beginnings of two rounds of a watch.
     pub watch_every_s: i64,
+    /// What is shown is a snapshot of this time, from a file. `None`: a world that can be asked.
+    pub snapshot_of: Option<Timestamp>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { refresh_every_s: 15, vpc_id: None, stack: "natdeck".to_owned(), watch_every_s: 30 }
+        Self { refresh_every_s: 15, vpc_id: None, stack: "natdeck".to_owned(), watch_every_s: 30, snapshot_of: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loop: keys, time, signals and answers become messages on one path; `update` turns them into state and effects;
 //! effects run as tasks that answer with messages. Nothing here waits for AWS.
 
+mod record;
 mod workbench;
 
 use std::io;
@@ -25,6 +26,7 @@ use super::theme::Theme;
 use super::update;
 use crate::model::InstanceId;
 
+pub use record::Record;
 pub use workbench::{ShellDoor, Workbench};
 
 /// While something is in progress, the spinner moves this often.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use natdeck::ops::report::{self, ReadError, Saving};
 use serde_json::Value;
 
+use super::console::Console;
 use super::support::Home;
 
 /// A sandbox with the article's NAT, broken, and an instance that does not get out.
@@ -215,6 +216,22 @@ fn another_instance_is_answered_from_the_file_and_what_is_unknown_is_said() {
 }
 
 #[test]
+fn an_audit_from_the_file_tells_what_the_report_knows_of_all() {
+    let broken = Broken::by("HOST_IP_FORWARD_OFF");
+    let file = broken.file("incident.md");
+    broken.home.expect(1, &broken.diagnose(&["--report", text(&file)]));
+    let said = broken.home.json(1, &["--snapshot", text(&file), "check", "--all", "--explain", "--output", "json"]);
+    let rows = said["instances"].as_array().unwrap();
+    let private: Vec<&Value> = rows.iter().filter(|row| row["role"] == "client").collect();
+    assert_eq!(private.len(), 2, "{said:#}");
+    for row in private {
+        assert_eq!(row["findings"][0]["cause"], "HOST_IP_FORWARD_OFF", "{row:#}");
+        // What was tested stands for its like.
+        assert_eq!(row["verdict"], "no_egress", "{row:#}");
+    }
+}
+
+#[test]
 fn a_snapshot_refuses_what_would_ask_or_change() {
     let broken = Broken::by("BLACKHOLE_ROUTE");
     let (home, id) = (&broken.home, broken.instance.as_str());
@@ -223,7 +240,9 @@ fn a_snapshot_refuses_what_would_ask_or_change() {
     for (arguments, says) in [
         (vec!["apply", "--yes"], "leave --snapshot out"),
         (vec!["destroy", "--yes"], "plan --destroy"),
-        (vec!["check"], "diagnose INSTANCE"),
+        (vec!["check"], "check --all --explain"),
+        (vec!["check", "--watch", "30s"], "check --all --explain"),
+        (vec!["check", "--all", "--explain", "--tests", "every"], "--tests every sends packets"),
         (vec!["diagnose", id, "--fix"], "the repairs are shown without it"),
         (vec!["plan"], "plan --destroy works"),
         (vec!["sandbox", "reset"], "not of a snapshot"),
@@ -238,4 +257,28 @@ fn a_snapshot_refuses_what_would_ask_or_change() {
     }
     let none = home.expect(2, &["--snapshot", "/none/such.md", "tree"]);
     assert!(none.stderr.contains("there is no file /none/such.md"), "{}", none.stderr);
+}
+
+#[test]
+fn the_console_opens_a_report_and_changes_nothing() {
+    let broken = Broken::by("HOST_IP_FORWARD_OFF");
+    let file = broken.file("incident.md");
+    broken.home.expect(1, &broken.diagnose(&["--report", text(&file)]));
+    let mut console = Console::start(&broken.home, 120, 40, &["--snapshot", text(&file)]);
+    console.see("SNAPSHOT of 2");
+    console.see("SANDBOX");
+    // What is typed before there is a tree finds nothing.
+    console.see("Private-Instance-1");
+    console.keys(&format!("/{}\r", broken.instance));
+    console.keys("x");
+    console.see("HOST_IP_FORWARD_OFF");
+    console.see("api.ipify.org: no answer");
+    console.keys("f");
+    console.see("A snapshot only looks back");
+    console.keys("t");
+    console.see("check the egress: this is a snapshot");
+    console.keys("4");
+    console.see("ssm:SendCommand");
+    console.keys("q");
+    assert_eq!(console.ended(), 0);
 }

@@ -14,11 +14,12 @@ mod sections;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Looked, Question};
-use crate::model::{ApiCall, Identity, InstanceId, Network, ResourceId, Unknown};
+use super::{Looked, Question, choose};
+use crate::model::{ApiCall, Identity, Network, ResourceId, Unknown};
 use crate::plan::Repair;
 use crate::plan::repair::Change;
-use crate::reach::{self, Cause, Diagnosis, Disposition, Finding, Observations};
+use crate::reach::audit::{Asked, ClientFacts, ClientLook};
+use crate::reach::{self, Cause, Diagnosis, Disposition, Finding, Observations, Role};
 
 pub use file::{Opened, ReadError, SaveError, Saving, check_place, open, save};
 pub use markdown::markdown;
@@ -113,6 +114,36 @@ impl Incident {
         reach::diagnose(&self.network, &self.looked.hosts, &self.question.flow, &self.looked.observations)
     }
 
+    /// The same world with another question.
+    pub fn about(&self, question: Question) -> Self {
+        if question == self.question {
+            return self.clone();
+        }
+        let (_, looked) = self.ask(&question);
+        Self { question, looked, repairs: Vec::new(), after: None, ..self.clone() }
+    }
+
+    /// What was asked, as an audit of all instances takes it.
+    pub fn asked(&self) -> Asked {
+        let Looked { hosts, observations } = &self.looked;
+        let id = &self.question.flow.instance_id;
+        let egress = self.question == Question::egress(id.clone());
+        let look = observations.test.clone().filter(|_| egress).map(|test| {
+            let facts = hosts.get(id).zip(observations.health.get(id));
+            let facts = facts.map(|(host, health)| ClientFacts { host: host.clone(), health: health.clone() });
+            (id.clone(), ClientLook { test, facts })
+        });
+        let mut asked =
+            Asked { hosts: hosts.clone(), health: observations.health.clone(), clients: look.into_iter().collect() };
+        // Its own kernel is on nobody's way, unless it is a NAT itself.
+        let chosen = choose(&self.network, std::slice::from_ref(id), None);
+        if !chosen.is_ok_and(|chosen| chosen.iter().any(|one| one.role == Role::Nat)) {
+            asked.hosts.remove(id);
+            asked.health.remove(id);
+        }
+        asked
+    }
+
     /// The answer after the repairs.
     pub fn diagnosis_after(&self) -> Option<Diagnosis> {
         let after = self.after.as_ref()?;
@@ -143,6 +174,8 @@ impl Incident {
 }
 
 /// What a report is called when nobody says: `natdeck-i-0a1b2c3d-20261124T113843Z.md`.
-pub fn file_name(instance_id: &InstanceId, at: Timestamp) -> String {
-    format!("natdeck-{instance_id}-{}.md", at.strftime("%Y%m%dT%H%M%SZ"))
+pub fn file_name(incident: &Incident) -> String {
+    let at = incident.after.as_ref().map_or(incident.at, |after| after.at).strftime("%Y%m%dT%H%M%SZ");
+    let redacted = if incident.redacted { "-redacted" } else { "" };
+    format!("natdeck-{}-{at}{redacted}.md", incident.question.flow.instance_id)
 }

@@ -20,7 +20,7 @@ use crate::plan::{self, Output, Outputs, Plan, PlanKind, Spec};
 use crate::reach::{self, Cause, CheckProgress, Flow, Observations, Trace, walk};
 use crate::saga::{Event, NodeState, RunMode, Stop};
 
-mod report;
+pub(super) mod report;
 
 /// Opens a shell on an instance at the terminal, and returns when it has ended.
 pub type ShellDoor = Arc<dyn Fn(&InstanceId) -> Result<(), Failure> + Send + Sync>;
@@ -163,7 +163,7 @@ impl Workbench {
 }
 
 /// The chain of causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -192,7 +192,7 @@ fn is_of(change: &Change, plan: &Plan) -> bool {
 }
 
 /// What the Steps pane shows of a plan.
-fn prepared(plan: Plan, outputs: Outputs, resumed: Vec<(String, NodeState)>) -> Prepared {
+pub(super) fn prepared(plan: Plan, outputs: Outputs, resumed: Vec<(String, NodeState)>) -> Prepared {
     let cost = plan::cost(&plan).map(|cost| cost_lines(&cost)).unwrap_or_default();
     Prepared { plan, outputs, cost, resumed }
 }

@@ -98,7 +98,8 @@ fn show(model: &mut Model, network: Arc<Network>, by_hand: bool) {
     checks::forget_gone(model, &seen);
     model.marks.retain(|id| seen.network.instances.shown().contains_key(id.as_str()));
     model.ways.retain(|id, _| seen.network.instances.shown().contains_key(id.as_str()));
-    model.sight = Sight::Seen(Box::new(Picture { seen, at: now, baseline_at, number, failure: None }));
+    let at = model.settings.snapshot_of.unwrap_or(now);
+    model.sight = Sight::Seen(Box::new(Picture { seen, at, baseline_at, number, failure: None }));
 }
 
 /// Follows the packet of the selected instance when that is on the screen and not yet known for this snapshot.

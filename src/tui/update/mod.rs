@@ -134,6 +134,10 @@ fn key(model: &mut Model, event: KeyEvent, effects: &mut Vec<Effect>) {
 }
 
 fn act(model: &mut Model, binding: &Binding, effects: &mut Vec<Effect>) {
+    if binding.changes && model.settings.snapshot_of.is_some() {
+        model.toast(Tone::Warn, "A snapshot only looks back: start natdeck without --snapshot to change something.");
+        return;
+    }
     if binding.changes && model.identity.read_only {
         model.toast(Tone::Warn, "Read-only: nothing is changed. Start natdeck without --read-only for that.");
         return;

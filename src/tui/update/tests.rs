@@ -277,6 +277,20 @@ fn read_only_refuses_every_changing_key_and_says_so() {
 }
 
 #[test]
+fn a_snapshot_refuses_every_changing_key_and_says_so() {
+    for plan in [PlanKind::Provision, PlanKind::Teardown] {
+        let mut model = planned(plan);
+        model.settings.snapshot_of = Some(model.now);
+        for key in ["Enter", "n", "a", "s", "u"] {
+            model.toasts.clear();
+            assert!(press(&mut model, key).is_empty(), "{key}");
+            assert!(matches!(model.overlay, Overlay::None), "{key}");
+            assert!(model.toasts.iter().any(|toast| toast.text.starts_with("A snapshot only looks back")), "{key}");
+        }
+    }
+}
+
+#[test]
 fn a_plan_that_comes_late_does_not_replace_a_newer_one() {
     let mut model = wide();
     let [Effect::PlanProvision { generation, .. }] = press(&mut model, "p")[..] else { panic!() };

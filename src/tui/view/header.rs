@@ -26,6 +26,9 @@ fn world(model: &Model) -> Line {
         World::Sandbox => line.and(" SANDBOX ", Tone::WorldSandbox),
         World::Endpoint(url) => line.and(format!(" ENDPOINT {url} "), Tone::WorldEndpoint),
     };
+    if let Some(at) = model.settings.snapshot_of {
+        return line.and(" ", Tone::Text).and(format!(" SNAPSHOT of {at:.0} "), Tone::BadgeWarn);
+    }
     let line =
         if model.identity.read_only { line.and(" ", Tone::Text).and(" READ-ONLY ", Tone::BadgeWarn) } else { line };
     let line = match &model.checks.watching {
@@ -61,6 +64,9 @@ fn freshness(model: &Model) -> Line {
         Sight::Seen(picture) => {
             let age = age::text(model.now, picture.at);
             let stale = model.now.duration_since(picture.at).as_secs() >= STALE_AFTER_S;
+            if model.settings.snapshot_of.is_some() {
+                return Line::of(format!("taken {age}"), Tone::Warn).and(" ", Tone::Text);
+            }
             match (&picture.failure, stale) {
                 (Some(_), _) => asking.and(format!("✗ refresh failed, seen {age}"), Tone::Bad),
                 (None, true) => asking.and(format!("stale, seen {age}"), Tone::Warn),

@@ -10,7 +10,7 @@ use crate::tui::diagnosis::{Diagnosed, Story};
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotKept {
+pub enum NotKept {
     #[error(transparent)]
     Save(#[from] SaveError),
     #[error(transparent)]
@@ -26,16 +26,20 @@ pub(super) async fn save(
     calls: Vec<ApiCall>,
     redact: bool,
 ) -> Result<String, NotKept> {
-    // Redacting and writing a large snapshot takes a moment: not on the threads that answer.
-    tokio::task::spawn_blocking(move || write(story, identity, calls, redact)).await?
+    keep(incident(story, identity, calls), redact).await
 }
 
-fn write(story: Story, identity: Identity, calls: Vec<ApiCall>, redact: bool) -> Result<String, NotKept> {
-    let file = file_name(&story.first.instance_id, story.after.as_ref().unwrap_or(&story.first).at);
-    let mut incident = incident(story, identity, calls);
+/// Writes an incident to a file of its own where natdeck was started; gives the file's name.
+pub async fn keep(incident: Incident, redact: bool) -> Result<String, NotKept> {
+    // Redacting and writing a large snapshot takes a moment: not on the threads that answer.
+    tokio::task::spawn_blocking(move || write(incident, redact)).await?
+}
+
+fn write(mut incident: Incident, redact: bool) -> Result<String, NotKept> {
     if redact {
         incident = report::redact(&incident, Key::random())?;
     }
+    let file = file_name(&incident);
     report::save(Path::new(&file), &incident, Saving::New)?;
     Ok(file)
 }
