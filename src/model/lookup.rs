@@ -27,12 +27,17 @@ pub struct InterfaceLookup {
     /// Private and IPv6 addresses, the secondary ones too. VPCs may share ranges: one address, several interfaces.
     by_address: Vec<(IpAddr, Arc<NetworkInterface>)>,
     by_public_ip: Vec<(Ipv4Addr, Arc<NetworkInterface>)>,
+    /// The source/destination check is off.
+    unchecked: Vec<Arc<NetworkInterface>>,
 }
 
 impl Lookup<NetworkInterface> for InterfaceLookup {
     fn build(items: &Items<NetworkInterface>) -> Self {
         let mut lookup = Self::default();
         for interface in items.shared() {
+            if !interface.source_dest_check {
+                lookup.unchecked.push(interface.clone());
+            }
             if interface.instance_id().is_some() {
                 lookup.by_instance.push(interface.clone());
             }
@@ -65,6 +70,11 @@ impl InterfaceLookup {
     pub fn with_address(&self, vpc_id: &VpcId, address: IpAddr) -> Option<&NetworkInterface> {
         let mut found = equal(&self.by_address, address);
         found.find(|interface| &interface.vpc_id == vpc_id)
+    }
+
+    /// The interfaces whose source/destination check is off: what could forward.
+    pub fn unchecked(&self) -> impl Iterator<Item = &NetworkInterface> {
+        self.unchecked.iter().map(Arc::as_ref)
     }
 
     /// The interface that a public address belongs to.

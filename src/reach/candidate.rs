@@ -1,5 +1,7 @@
 //! Which NAT instance is meant for a subnet, when its route does not say. Pure.
 
+use std::collections::HashSet;
+
 use crate::model::host::HostFacts;
 use crate::model::{
     Instance, InstanceId, InstanceState, InterfaceStatus, Network, NetworkInterface, NetworkInterfaceId, RouteTarget,
@@ -30,6 +32,8 @@ pub(super) fn nat_candidate(
 ) -> Option<Candidate> {
     let interfaces = network.network_interfaces.lookup().ok()?;
     let routed = routed_to(network, vpc_id);
+    // Most instances are none of it: their interfaces are not looked at.
+    let marked = marked(network, &routed);
     let mut best: Option<(u32, &InstanceId, &NetworkInterface, bool)> = None;
     let mut equals = 0;
     for instance in network.instances.known().ok()?.values() {
@@ -37,14 +41,13 @@ pub(super) fn nat_candidate(
         if instance.vpc_id.as_ref() != Some(vpc_id) || id == not || is_gone(instance) {
             continue;
         }
-        let own: Vec<&NetworkInterface> = interfaces.of_instance(id).collect();
-        let in_use = own.iter().any(|interface| routed.contains(&&interface.network_interface_id));
-        let unchecked = own.iter().any(|interface| !interface.source_dest_check);
-        let named = is_called_nat(instance);
-        let forwards = hosts.forwards(id);
-        if !in_use && !unchecked && !named && !forwards {
+        let (named, forwards) = (is_called_nat(instance), hosts.forwards(id));
+        if !named && !forwards && !marked.contains(id) {
             continue;
         }
+        let own: Vec<&NetworkInterface> = interfaces.of_instance(id).collect();
+        let in_use = own.iter().any(|interface| routed.contains(&interface.network_interface_id));
+        let unchecked = own.iter().any(|interface| !interface.source_dest_check);
         let score = 8 * u32::from(in_use)
             + 8 * u32::from(unchecked)
             + 8 * u32::from(named)
@@ -83,10 +86,9 @@ pub(super) fn is_called_nat(instance: &Instance) -> bool {
 /// An interface with the check off that nobody holds, where this instance could hold it: the second one of a NAT,
 /// detached.
 fn spare<'a>(network: &'a Network, instance: &Instance) -> Option<&'a NetworkInterface> {
-    network.network_interfaces.shown().values().find(|interface| {
+    network.network_interfaces.lookup_shown().unchecked().find(|interface| {
         interface.status == InterfaceStatus::Available
             && interface.attachment.is_none()
-            && !interface.source_dest_check
             && Some(&interface.vpc_id) == instance.vpc_id.as_ref()
             && interface.availability_zone == instance.availability_zone
     })
@@ -97,7 +99,7 @@ fn is_gone(instance: &Instance) -> bool {
 }
 
 /// The interfaces of a VPC that default routes lead to.
-fn routed_to<'a>(network: &'a Network, vpc_id: &VpcId) -> Vec<&'a NetworkInterfaceId> {
+fn routed_to<'a>(network: &'a Network, vpc_id: &VpcId) -> HashSet<&'a NetworkInterfaceId> {
     let tables = network.route_tables.shown().values().filter(|table| &table.vpc_id == vpc_id);
     let targets = tables.filter_map(|table| table.default_route()).map(|route| &route.target);
     targets
@@ -108,16 +110,23 @@ fn routed_to<'a>(network: &'a Network, vpc_id: &VpcId) -> Vec<&'a NetworkInterfa
         .collect()
 }
 
+/// Who holds an interface that routes lead to, or whose source/destination check is off.
+fn marked<'a>(network: &'a Network, routed: &HashSet<&'a NetworkInterfaceId>) -> HashSet<&'a InstanceId> {
+    let lookup = network.network_interfaces.lookup_shown();
+    let named = routed.iter().filter_map(|id| network.network_interfaces.shown().get(id.as_str()));
+    named.chain(lookup.unchecked()).filter_map(NetworkInterface::instance_id).collect()
+}
+
 /// The interface that a route to a NAT should name: what routes name already, else one with the check off and no
 /// public address (the inner of two), else any with the check off, else a spare one, else the last.
 fn inner<'a>(
     own: &[&'a NetworkInterface],
-    routed: &[&NetworkInterfaceId],
+    routed: &HashSet<&NetworkInterfaceId>,
     spare: Option<&'a NetworkInterface>,
 ) -> Option<&'a NetworkInterface> {
     let unchecked = || own.iter().filter(|interface| !interface.source_dest_check);
     own.iter()
-        .find(|interface| routed.contains(&&interface.network_interface_id))
+        .find(|interface| routed.contains(&interface.network_interface_id))
         .or_else(|| unchecked().find(|interface| interface.public_ip().is_none()))
         .or_else(|| unchecked().next())
         .copied()
