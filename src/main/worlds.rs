@@ -68,9 +68,7 @@ async fn enter(global: &Global) -> eyre::Result<Entrance> {
         Ok(sandbox) => return Ok(Entrance::Own(sandbox)),
         Err(error) => error,
     };
-    let Some(address) = served_at(&error) else { return Err(error.into()) };
-    // Whoever wrote the address may have stopped listening: then the file is in use, and that is what to say.
-    let Ok((remote, about)) = Remote::find(address).await else { return Err(error.into()) };
+    let (address, remote, about) = whoever_serves(error).await?;
     let given = [
         (!global.sandbox_fault.is_empty(), "--sandbox-fault"),
         (global.sandbox_seed.is_some(), "--sandbox-seed"),
@@ -91,11 +89,15 @@ async fn enter(global: &Global) -> eyre::Result<Entrance> {
     Ok(Entrance::Served(remote, about))
 }
 
-/// Where the process that has the file answers. `None`: it is another error, or it does not serve.
-fn served_at(error: &SandboxError) -> Option<SocketAddr> {
-    match error {
-        SandboxError::Store(StoreError::InUse { owner: Owner::Server { address, .. }, .. }) => Some(*address),
-        _ => None,
+/// Who serves the world that could not be opened. Whoever wrote the address may have stopped listening: then the file is in
+/// use, and that is what to say.
+async fn whoever_serves(error: SandboxError) -> eyre::Result<(SocketAddr, Remote, About)> {
+    let SandboxError::Store(StoreError::InUse { owner: Owner::Server { address, .. }, .. }) = &error else {
+        return Err(error.into());
+    };
+    match Remote::find(*address).await {
+        Ok((remote, about)) => Ok((*address, remote, about)),
+        Err(_) => Err(error.into()),
     }
 }
 
@@ -157,8 +159,7 @@ async fn reset(global: &Global, terminal: &Terminal) -> eyre::Result<Answer> {
             terminal.say(&format!("the sandbox starts again, in {}", file.display()));
         }
         Err(error) => {
-            let Some(address) = served_at(&error) else { return Err(error.into()) };
-            let Ok((remote, _)) = Remote::find(address).await else { return Err(error.into()) };
+            let (address, remote, _) = whoever_serves(error).await?;
             remote.reset(Some(global.scenario.map(scenario).unwrap_or_default())).await?;
             terminal.say(&format!("the sandbox that is served on http://{address} starts again"));
         }

@@ -2,6 +2,7 @@
 //! unchanged. Reads its clock, waits, and writes the state file; everything behind it is pure.
 
 pub mod remote;
+mod sdk;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,17 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use sdk::{Answers, Asked, Line};
 
 use super::actions::ssm::is_read;
 use super::actions::sts::USER_NAME;
@@ -431,7 +431,7 @@ fn refusal(fate: Fate, service: Service, action: &str, account_id: &str) -> Opti
 
 impl HttpClient for Sandbox {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(Connector { sandbox: self.clone(), read_timeout: settings.read_timeout() })
+        SharedHttpConnector::new(Line { far_end: self.clone(), read_timeout: settings.read_timeout() })
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
@@ -439,42 +439,10 @@ impl HttpClient for Sandbox {
     }
 }
 
-/// One client's line to the sandbox.
-#[derive(Debug)]
-struct Connector {
-    sandbox: Sandbox,
-    /// How long the client waits for an answer. `None`: for ever.
-    read_timeout: Option<Duration>,
-}
-
-impl HttpConnector for Connector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let sandbox = self.sandbox.clone();
-        let read_timeout = self.read_timeout;
-        HttpConnectorFuture::new(async move {
-            let Some(read_timeout) = read_timeout else { return sandbox.converse(request).await };
-            match tokio::time::timeout(read_timeout, sandbox.converse(request)).await {
-                Ok(answer) => answer,
-                Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
-            }
-        })
-    }
-}
-
-impl Sandbox {
-    /// One request of the SDK's.
-    async fn converse(&self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let method = request.method().to_owned();
-        let path = path_and_query(request.uri()).to_owned();
-        let headers: Vec<(String, String)> =
-            request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let body = std::mem::replace(request.body_mut(), SdkBody::taken());
-        let body = ByteStream::new(body)
-            .collect()
-            .await
-            .map_err(|error| ConnectorError::user(NoAnswer::Unreadable(error.to_string()).into()))?
-            .into_bytes();
-        let response = self.answer(&method, &path, &headers, &body).await.map_err(|error| match error {
+impl Answers for Sandbox {
+    async fn converse(&self, asked: Asked) -> Result<HttpResponse, ConnectorError> {
+        let Asked { method, target, headers, body } = asked;
+        let response = self.answer(&method, &target, &headers, &body).await.map_err(|error| match error {
             NoAnswer::Lost => ConnectorError::io(error.into()),
             // Not to be tried again: it was carried out.
             NoAnswer::NotKept(_) | NoAnswer::Unreadable(_) => ConnectorError::user(error.into()),
@@ -485,12 +453,6 @@ impl Sandbox {
         answer.headers_mut().insert("x-amzn-requestid", response.request_id);
         Ok(answer)
     }
-}
-
-/// What follows the host name in a URL.
-fn path_and_query(uri: &str) -> &str {
-    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or("/")
 }
 
 /// The state file that is used unless another is named.

@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::support::{Home, finish};
@@ -14,6 +15,8 @@ const SETTINGS: usize = 6;
 /// A served sandbox, ended with the test.
 pub struct Served {
     child: Child,
+    /// What it says on standard error, until it ends.
+    said: Option<JoinHandle<String>>,
     /// `127.0.0.1:4566`
     pub address: String,
     /// What it printed on standard output when it was ready.
@@ -40,7 +43,14 @@ impl Served {
             .find_map(|line| line.strip_prefix("export AWS_ENDPOINT_URL=http://"))
             .unwrap_or_else(|| panic!("no address in {environment:?}"))
             .to_owned();
-        Self { child, address, environment }
+        // Read all the time: a pipe that is full would hold it up.
+        let mut errors = child.stderr.take().unwrap();
+        let said = std::thread::spawn(move || {
+            let mut said = String::new();
+            errors.read_to_string(&mut said).unwrap();
+            said
+        });
+        Self { child, said: Some(said), address, environment }
     }
 
     pub fn url(&self) -> String {
@@ -71,8 +81,7 @@ impl Served {
     pub fn end(mut self) -> String {
         let ended = std::process::Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(ended.success());
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        let said = self.said.take().unwrap().join().unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {said}");
         said

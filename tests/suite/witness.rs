@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use super::serve;
 use super::support::Home;
 
 /// A program of the witnesses' environment. Without it nothing can be shown, so the test fails and says how.
@@ -78,7 +79,7 @@ impl Drop for Moto {
 
 /// `natdeck sandbox serve` on a port of its own, with an empty world, ended with the test.
 pub struct Served {
-    child: Child,
+    _server: serve::Served,
     pub url: String,
     /// Where its state is, for clients that want a home too.
     pub home: Home,
@@ -87,21 +88,7 @@ pub struct Served {
 impl Served {
     pub fn start() -> Self {
         let home = Home::new();
-        let mut child = home
-            .command(&["--sandbox", "--scenario", "empty", "--region", "eu-central-1"])
-            .args(["sandbox", "serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let url = url_in(child.stdout.take().unwrap());
-        Self { child, url, home }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let server = serve::Served::start(&home, &["--sandbox", "--scenario", "empty", "--region", "eu-central-1"]);
+        Self { url: server.url(), _server: server, home }
     }
 }

@@ -68,7 +68,12 @@ pub fn begun_line(paint: Paint, result: &EgressResult, at: Timestamp) -> String 
 /// A change for an instance.
 pub fn turn_line(paint: Paint, turn: &Turn) -> String {
     let verdict = turn.to.verdict;
-    let symbol = if turn.kind.is_good() { paint.good(verdict.symbol()) } else { paint.bad(verdict.symbol()) };
+    let symbol = match verdict {
+        _ if turn.kind.is_good() => paint.good(verdict.symbol()),
+        // The check itself is content with another address of its own NAT, or with a route that was moved.
+        Verdict::ViaNat => paint.bad(Verdict::OtherWayOut.symbol()),
+        _ => paint.bad(verdict.symbol()),
+    };
     clean(&format!("{} {symbol} {}", paint.faint(&clock(turn.to.at)), turn.sentence()))
 }
 

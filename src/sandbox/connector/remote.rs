@@ -4,21 +4,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::path_and_query;
+use super::sdk::{Answers, Asked, Line};
 use crate::model::InstanceId;
 use crate::reach::Cause;
 use crate::sandbox::Scenario;
@@ -117,17 +114,12 @@ impl Remote {
         connection.abort();
         Ok((status, body))
     }
+}
 
-    /// One request of the SDK's.
-    async fn converse(&self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let method = request.method().to_owned();
-        let target = path_and_query(request.uri()).to_owned();
-        let headers: Vec<(String, String)> =
-            request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let body = std::mem::replace(request.body_mut(), SdkBody::taken());
-        let body = ByteStream::new(body).collect().await.map_err(|error| ConnectorError::user(error.into()))?;
-        let (status, body) =
-            self.send(&method, &target, &headers, body.into_bytes()).await.map_err(ConnectorError::io)?;
+impl Answers for Remote {
+    async fn converse(&self, asked: Asked) -> Result<HttpResponse, ConnectorError> {
+        let Asked { method, target, headers, body } = asked;
+        let (status, body) = self.send(&method, &target, &headers, body).await.map_err(ConnectorError::io)?;
         let status = StatusCode::try_from(status).map_err(|error| ConnectorError::user(error.into()))?;
         Ok(HttpResponse::new(status, SdkBody::from(body)))
     }
@@ -135,27 +127,6 @@ impl Remote {
 
 impl HttpClient for Remote {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(Line { remote: self.clone(), read_timeout: settings.read_timeout() })
-    }
-}
-
-/// One client's line to the other process.
-#[derive(Debug)]
-struct Line {
-    remote: Remote,
-    /// How long the client waits for an answer. `None`: for ever.
-    read_timeout: Option<Duration>,
-}
-
-impl HttpConnector for Line {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (remote, read_timeout) = (self.remote.clone(), self.read_timeout);
-        HttpConnectorFuture::new(async move {
-            let Some(read_timeout) = read_timeout else { return remote.converse(request).await };
-            match tokio::time::timeout(read_timeout, remote.converse(request)).await {
-                Ok(answer) => answer,
-                Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
-            }
-        })
+        SharedHttpConnector::new(Line { far_end: self.clone(), read_timeout: settings.read_timeout() })
     }
 }

@@ -1,5 +1,6 @@
 //! What the sandbox keeps, and how it refuses. The SDK itself is its client in the integration tests.
 
+use super::sdk::path_and_query;
 use super::*;
 use crate::model::InstanceState;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::words::{duration, is_name, unescape_ansi};
 use super::{Flow, Interp, Run, Value, Variable};
 
 /// What the shell does itself.
@@ -281,76 +282,6 @@ impl Interp<'_, '_> {
         Ok(0)
     }
 
-    fn read(&mut self, arguments: &[String]) -> Run {
-        let (mut raw, mut array, mut fd, mut delimiter) = (false, None, 0, '\n');
-        let mut prompt = String::new();
-        let mut names = Vec::new();
-        let mut rest = arguments.iter();
-        while let Some(word) = rest.next() {
-            match word.as_str() {
-                "-a" => array = rest.next().cloned(),
-                "-u" => fd = rest.next().and_then(|n| n.parse().ok()).unwrap_or(0),
-                "-d" => delimiter = rest.next().and_then(|d| d.chars().next()).unwrap_or('\0'),
-                "-p" => prompt = rest.next().cloned().unwrap_or_default(),
-                "-t" | "-n" | "-N" | "-i" => {
-                    rest.next();
-                }
-                flags if flags.starts_with('-') && flags.len() > 1 => {
-                    raw |= flags.contains('r');
-                    if flags.ends_with('a') {
-                        array = rest.next().cloned();
-                    } else if flags.ends_with('p') {
-                        prompt = rest.next().cloned().unwrap_or_default();
-                    } else if flags.ends_with(['t', 'n']) {
-                        rest.next();
-                    }
-                }
-                name => names.push(name.to_owned()),
-            }
-        }
-        self.step()?;
-        let line = match self.ask(&prompt)? {
-            Some(typed) if fd == 0 => Some((typed, true)),
-            _ => self.read_line(fd, delimiter),
-        };
-        let (mut text, mut ended) = line.unwrap_or((String::new(), false));
-        while !raw && ended && text.ends_with('\\') {
-            text.pop();
-            let Some((more, more_ended)) = self.read_line(fd, delimiter) else { break };
-            text.push_str(&more);
-            ended = more_ended;
-        }
-        if !raw {
-            text = super::glob::unescape(&text);
-        }
-        let ifs = self.get("IFS").unwrap_or_else(|| " \t\n".to_owned());
-        if let Some(array) = array {
-            let items = split_fields(&text, &ifs, usize::MAX);
-            self.set_value(&array, Value::Array((0..).zip(items).collect()));
-        } else if names.is_empty() {
-            self.set("REPLY", &text);
-        } else {
-            let mut values = split_fields(&text, &ifs, names.len()).into_iter();
-            for name in &names {
-                self.assign(name, &values.next().unwrap_or_default())?;
-            }
-        }
-        Ok(i32::from(!ended))
-    }
-
-    fn mapfile(&mut self, arguments: &[String]) -> Run {
-        let strip = arguments.iter().any(|word| word == "-t");
-        let name = arguments.iter().find(|word| !word.starts_with('-')).cloned();
-        let text = self.read_all()?;
-        let lines = text
-            .split_inclusive('\n')
-            .map(|line| if strip { line.trim_end_matches('\n') } else { line })
-            .map(str::to_owned);
-        let value = Value::Array((0..).zip(lines).collect());
-        self.set_value(&name.unwrap_or_else(|| "MAPFILE".to_owned()), value);
-        Ok(0)
-    }
-
     fn let_all(&mut self, arguments: &[String]) -> Run {
         let mut value = 0;
         for expression in arguments {
@@ -534,19 +465,6 @@ impl Interp<'_, '_> {
     }
 }
 
-/// `1`, `0.5`, `2m`, `1h`.
-pub(in super::super) fn duration(word: &str) -> Option<Duration> {
-    let (number, unit) = match word.char_indices().last()? {
-        (at, 's') => (word.get(..at)?, 1.0),
-        (at, 'm') => (word.get(..at)?, 60.0),
-        (at, 'h') => (word.get(..at)?, 3600.0),
-        (at, 'd') => (word.get(..at)?, 86_400.0),
-        _ if word == "infinity" => return Some(Duration::from_secs(1 << 40)),
-        _ => (word, 1.0),
-    };
-    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * unit).ok()
-}
-
 fn status(arguments: &[String], otherwise: i32) -> i32 {
     match arguments.first() {
         None => otherwise,
@@ -556,92 +474,4 @@ fn status(arguments: &[String], otherwise: i32) -> i32 {
 
 fn levels(arguments: &[String]) -> u32 {
     arguments.first().and_then(|word| word.parse().ok()).unwrap_or(1).max(1)
-}
-
-pub(in super::super) fn is_name(text: &str) -> bool {
-    let mut chars = text.chars();
-    let base = text.split('[').next().unwrap_or(text);
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && base.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// Fields for `read`: the last takes the rest of the line.
-fn split_fields(text: &str, ifs: &str, most: usize) -> Vec<String> {
-    let space = |c: char| ifs.contains(c) && c.is_whitespace();
-    let mut rest = text.trim_matches(space);
-    let mut fields = Vec::new();
-    while !rest.is_empty() {
-        if fields.len() + 1 == most {
-            fields.push(rest.to_owned());
-            break;
-        }
-        let Some(end) = rest.find(|c| ifs.contains(c)) else {
-            fields.push(rest.to_owned());
-            break;
-        };
-        let (head, tail) = rest.split_at(end);
-        fields.push(head.to_owned());
-        let tail = tail.trim_start_matches(space);
-        let hard = tail.chars().next().filter(|c| ifs.contains(*c));
-        rest = match hard {
-            Some(c) => tail.get(c.len_utf8()..).unwrap_or_default().trim_start_matches(space),
-            None => tail,
-        };
-    }
-    fields
-}
-
-/// `\n`, `\t`, `\x41`, `\033`: what `echo -e`, `printf` and `$'…'` understand.
-pub(super) fn unescape_ansi(text: &str) -> String {
-    let mut result = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            result.push(c);
-            continue;
-        }
-        let Some(next) = chars.next() else {
-            result.push('\\');
-            break;
-        };
-        let mut digits = |radix: u32, most: usize, first: u32| {
-            let mut value = first;
-            for _ in 0..most {
-                let Some(digit) = chars.peek().and_then(|c| c.to_digit(radix)) else { break };
-                value = value * radix + digit;
-                chars.next();
-            }
-            char::from_u32(value).unwrap_or('\u{fffd}')
-        };
-        match next {
-            'n' => result.push('\n'),
-            't' => result.push('\t'),
-            'r' => result.push('\r'),
-            'a' => result.push('\u{7}'),
-            'b' => result.push('\u{8}'),
-            'e' | 'E' => result.push('\u{1b}'),
-            'f' => result.push('\u{c}'),
-            'v' => result.push('\u{b}'),
-            'x' => result.push(digits(16, 2, 0)),
-            'u' => result.push(digits(16, 4, 0)),
-            '0'..='7' => result.push(digits(8, if next == '0' { 3 } else { 2 }, next.to_digit(8).unwrap_or(0))),
-            '\\' | '\'' | '"' | '?' => result.push(next),
-            other => {
-                result.push('\\');
-                result.push(other);
-            }
-        }
-    }
-    result
-}
-
-/// In single quotes, as `${x@Q}` writes it.
-pub(in super::super) fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// As `set -x` and `printf %q` show a word.
-pub(super) fn quote_if_needed(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quote(text) }
 }

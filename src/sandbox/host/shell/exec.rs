@@ -10,8 +10,8 @@ use brush_parser::ast::{
     SimpleCommand, Word,
 };
 
-use super::builtins::quote_if_needed;
 use super::conditions::extended_matches;
+use super::words::quote_if_needed;
 use super::{Flow, Function, Interp, Run, Value, Variable};
 
 impl Interp<'_, '_> {

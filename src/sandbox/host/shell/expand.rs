@@ -104,7 +104,7 @@ impl Interp<'_, '_> {
         match piece {
             WordPiece::Text(text) => into.push(literal(text.clone())),
             WordPiece::SingleQuotedText(text) => into.push(Piece::Quoted(text.clone())),
-            WordPiece::AnsiCQuotedText(text) => into.push(Piece::Quoted(super::builtins::unescape_ansi(text))),
+            WordPiece::AnsiCQuotedText(text) => into.push(Piece::Quoted(super::words::unescape_ansi(text))),
             WordPiece::DoubleQuotedSequence(inner) | WordPiece::GettextDoubleQuotedSequence(inner) => {
                 if inner.is_empty() {
                     into.push(Piece::Quoted(String::new()));

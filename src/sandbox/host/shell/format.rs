@@ -1,6 +1,6 @@
 //! `printf`.
 
-use super::builtins::{quote_if_needed, unescape_ansi};
+use super::words::{quote_if_needed, unescape_ansi};
 
 /// `printf`: the format is used again while there are arguments. Also what was not a number.
 pub(super) fn format_all(format: &str, values: &[String], now: jiff::Timestamp) -> (String, Vec<String>) {

@@ -8,6 +8,7 @@
 
 mod arithmetic;
 mod builtins;
+mod clock;
 mod conditions;
 mod exec;
 mod expand;
@@ -15,7 +16,10 @@ mod format;
 mod glob;
 mod parameters;
 mod parse;
+mod read;
 mod redirect;
+mod streams;
+mod words;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
@@ -27,11 +31,12 @@ use jiff::Timestamp;
 use super::Machine;
 use super::boot::Event;
 use super::outside::Line;
-use super::terminal::{Stream, Terminal};
+use super::terminal::Terminal;
 
-pub(super) use builtins::{BUILTINS, duration, is_name, quote};
+pub(super) use builtins::BUILTINS;
 pub(super) use glob::matches as glob_matches;
 pub(super) use parse::is_unfinished;
+pub(super) use words::{duration, is_name, quote};
 
 /// How much one script may use.
 #[derive(Debug, Clone, Copy)]
@@ -459,232 +464,6 @@ impl<'a, 'o> Interp<'a, 'o> {
         self.depth += 1;
         let ended = body(self);
         self.depth -= 1;
-        ended
-    }
-
-    /// Lets simulated time pass.
-    pub(super) fn pass(&mut self, time: Duration) -> Run<()> {
-        match self.timeout_at {
-            Some(end) if self.clock.saturating_add(time) > end => {
-                self.pass_all(end.saturating_sub(self.clock))?;
-                Err(Flow::TimedOut)
-            }
-            _ => self.pass_all(time),
-        }
-    }
-
-    fn pass_all(&mut self, time: Duration) -> Run<()> {
-        let wake = self.clock.saturating_add(time);
-        if wake.saturating_sub(self.began) > self.limits.time {
-            return Err(Flow::Killed("ran for too long"));
-        }
-        if self.background > 0 {
-            self.clock = wake;
-            return Ok(());
-        }
-        if let Some(terminal) = self.terminal {
-            self.machine.files.acting = 0;
-            let waited = terminal.wait(self.machine, time);
-            self.machine.files.acting = self.shell.uid;
-            waited.map_err(|_| Flow::Interrupted)?;
-            self.clock = wake.max(self.machine.uptime);
-            // Bounds are on what happens in one moment: a loop that sleeps may go on for as long as it is watched.
-            (self.steps, self.printed) = (0, 0);
-            return Ok(());
-        }
-        let outside = self.line.outside();
-        if let Some(schedule) = &mut self.schedule {
-            let reach = wake.min(schedule.until);
-            let mut due = Vec::new();
-            while schedule.events.front().is_some_and(|(at, _)| *at <= reach) {
-                due.extend(schedule.events.pop_front());
-            }
-            let until = schedule.until;
-            for (at, event) in due {
-                self.machine.uptime = at;
-                self.machine.apply(event, outside);
-            }
-            if wake > until {
-                self.clock = until.max(self.clock);
-                self.wakes_at = Some(wake);
-                return Err(Flow::Paused);
-            }
-        }
-        self.clock = wake;
-        Ok(())
-    }
-
-    /// Waits at the terminal until user data has ended, as far as it does. `false`: there is nobody who waits.
-    pub(super) fn wait_for_user_data(&mut self) -> Run<bool> {
-        if self.terminal.is_none() {
-            return Ok(false);
-        }
-        // What was done before on the same line would be missed by the user data that goes on meanwhile; nobody waits
-        // in the middle of a line that matters.
-        self.machine.held = false;
-        let mut waited = Ok(());
-        while self.machine.is_busy() && waited.is_ok() {
-            waited = self.pass(Duration::from_secs(1));
-        }
-        self.machine.held = true;
-        waited.map(|()| true)
-    }
-
-    /// Runs `body`, which is killed with status 124 when it takes longer than `limit`, as `timeout` does.
-    pub(super) fn limited(&mut self, limit: Option<Duration>, body: impl FnOnce(&mut Self) -> Run) -> Run {
-        let Some(limit) = limit else { return body(self) };
-        let end = self.clock.saturating_add(limit);
-        let outer = self.timeout_at;
-        self.timeout_at = Some(outer.map_or(end, |outer| outer.min(end)));
-        let ended = body(self);
-        self.timeout_at = outer;
-        match ended {
-            Err(Flow::TimedOut) if outer.is_none_or(|outer| end < outer) => Ok(124),
-            other => other,
-        }
-    }
-
-    /// Since boot.
-    pub(super) fn clock(&self) -> Duration {
-        self.clock
-    }
-
-    /// The time of day on the host.
-    pub(super) fn now(&self) -> Timestamp {
-        self.boot_time.checked_add(self.clock).unwrap_or(self.boot_time)
-    }
-
-    /// Seconds since the epoch.
-    pub(super) fn seconds(&self) -> i64 {
-        self.now().as_second()
-    }
-
-    /// `bash: line 3: …` on standard error.
-    pub(super) fn complain(&mut self, message: &str) -> Run<()> {
-        self.complain_at(self.shell.line, message)
-    }
-
-    fn complain_at(&mut self, line: usize, message: &str) -> Run<()> {
-        let text = match self.shell.interactive {
-            true => format!("{}: {message}\n", self.shell.name),
-            false => format!("{}: line {line}: {message}\n", self.shell.name),
-        };
-        self.err(&text)
-    }
-
-    pub(super) fn out(&mut self, text: &str) -> Run<()> {
-        self.write_to(1, text)
-    }
-
-    pub(super) fn err(&mut self, text: &str) -> Run<()> {
-        self.write_to(2, text)
-    }
-
-    /// A line that a command says on standard error, and its exit status.
-    pub(super) fn fail(&mut self, status: i32, message: impl AsRef<str>) -> Run {
-        self.err(&format!("{}\n", message.as_ref()))?;
-        Ok(status)
-    }
-
-    pub(super) fn write_to(&mut self, fd: i32, text: &str) -> Run<()> {
-        match self.shell.fds.get(&fd).cloned() {
-            Some(Fd::Buffer(index)) => {
-                self.printed = self.printed.saturating_add(text.len());
-                if self.printed > self.limits.output {
-                    return Err(Flow::Killed("printed too much"));
-                }
-                match (self.terminal, index) {
-                    (Some(terminal), STDOUT) => terminal.print(Stream::Out, text),
-                    (Some(terminal), STDERR) => terminal.print(Stream::Err, text),
-                    _ => {
-                        if let Some(buffer) = self.buffers.get_mut(index) {
-                            buffer.push_str(text);
-                        }
-                    }
-                }
-            }
-            Some(Fd::File(path)) => {
-                self.work(text.len())?;
-                let now = self.seconds();
-                // A full disk: the text is lost, and commands rarely look.
-                let _lost = self.machine.append_file(&path, text, now);
-            }
-            Some(Fd::Null | Fd::Input(_)) | None => {}
-        }
-        Ok(())
-    }
-
-    /// All that is left of standard input.
-    pub(super) fn read_all(&mut self) -> Run<String> {
-        let Some(Fd::Input(index)) = self.shell.fds.get(&0) else { return Ok(String::new()) };
-        let index = *index;
-        let Some(input) = self.inputs.get_mut(index) else { return Ok(String::new()) };
-        let rest = input.text.get(input.at..).unwrap_or_default().to_owned();
-        input.at = input.text.len();
-        self.work(rest.len())?;
-        Ok(rest)
-    }
-
-    /// A line from the keyboard. `None`: there is nobody, or they ended their input.
-    pub(super) fn ask(&mut self, prompt: &str) -> Run<Option<String>> {
-        let Some(terminal) = self.terminal.filter(|_| self.at_keyboard()) else { return Ok(None) };
-        self.machine.files.acting = 0;
-        let answer = terminal.ask(self.machine, prompt);
-        self.machine.files.acting = self.shell.uid;
-        self.clock = self.clock.max(self.machine.uptime);
-        answer.map_err(|_| Flow::Interrupted)
-    }
-
-    /// One line of a descriptor, and whether a newline ended it. `None` at the end.
-    fn read_line(&mut self, fd: i32, delimiter: char) -> Option<(String, bool)> {
-        let Some(Fd::Input(index)) = self.shell.fds.get(&fd) else { return None };
-        let input = self.inputs.get_mut(*index)?;
-        let rest = input.text.get(input.at..).filter(|rest| !rest.is_empty())?;
-        let (line, ended) = match rest.find(delimiter) {
-            Some(end) => (rest.get(..end)?.to_owned(), true),
-            None => (rest.to_owned(), false),
-        };
-        input.at += line.len() + if ended { delimiter.len_utf8() } else { 0 };
-        Some((line, ended))
-    }
-
-    /// Runs `body` with standard output captured.
-    pub(super) fn capture<T>(&mut self, body: impl FnOnce(&mut Self) -> Run<T>) -> (Run<T>, String) {
-        self.buffers.push(String::new());
-        let index = self.buffers.len() - 1;
-        let before = self.shell.fds.insert(1, Fd::Buffer(index));
-        let ended = body(self);
-        if let Some(before) = before {
-            self.shell.fds.insert(1, before);
-        }
-        (ended, self.buffers.pop().unwrap_or_default())
-    }
-
-    /// Runs `body` with standard output and error captured together.
-    pub(super) fn capture_all<T>(&mut self, body: impl FnOnce(&mut Self) -> Run<T>) -> (Run<T>, String) {
-        self.capture(|it| {
-            let out = it.shell.fds.get(&1).cloned().unwrap_or(Fd::Null);
-            let before = it.shell.fds.insert(2, out);
-            let ended = body(it);
-            match before {
-                Some(before) => it.shell.fds.insert(2, before),
-                None => it.shell.fds.remove(&2),
-            };
-            ended
-        })
-    }
-
-    /// Runs `body` with `text` as standard input.
-    pub(super) fn feed<T>(&mut self, text: String, body: impl FnOnce(&mut Self) -> Run<T>) -> Run<T> {
-        self.inputs.push(Input { text, at: 0 });
-        let index = self.inputs.len() - 1;
-        let before = self.shell.fds.insert(0, Fd::Input(index));
-        let ended = body(self);
-        match before {
-            Some(before) => self.shell.fds.insert(0, before),
-            None => self.shell.fds.remove(&0),
-        };
-        self.inputs.truncate(index);
         ended
     }
 

@@ -146,7 +146,7 @@ impl Interp<'_, '_> {
                     ParameterTransformOp::ToUpperCase => text.to_uppercase(),
                     ParameterTransformOp::ToLowerCase => text.to_lowercase(),
                     ParameterTransformOp::CapitalizeInitial => first(text, |c| c.to_uppercase().collect()),
-                    ParameterTransformOp::Quoted => super::builtins::quote(text),
+                    ParameterTransformOp::Quoted => super::words::quote(text),
                     _ => text.to_owned(),
                 })?;
                 self.push(content, quoted, into);
@@ -342,7 +342,7 @@ impl Interp<'_, '_> {
                 if assignment.append {
                     value.insert_str(0, &self.get(name).unwrap_or_default());
                 }
-                self.trace(&[format!("{name}={}", super::builtins::quote_if_needed(&value))], false)?;
+                self.trace(&[format!("{name}={}", super::words::quote_if_needed(&value))], false)?;
                 self.assign(name, &value)
             }
             (AssignmentName::ArrayElementName(name, index), AssignmentValue::Scalar(word)) => {
