@@ -90,6 +90,15 @@ fn two_thousand_instances_are_audited_within_a_second_and_each_fate_is_walked_on
             assert_eq!(causes, expected, "{name}");
         }
         assert!(time < Duration::from_secs(1) * PATIENCE, "{name}: {time:?}");
+        // With whom to ask and a row for each.
+        let (time, report) = best(|| {
+            let chosen = ops::choose(&region.network, &[], None).unwrap();
+            let asked = Asked { hosts: region.hosts.clone(), ..Asked::default() };
+            ops::explain(&region.network, asked, &chosen)
+        });
+        eprintln!("all rows of 2,000 instances, {name}: {time:?}");
+        assert_eq!(report.rows.len(), 2_003, "{name}: the article's own two and the NAT as well");
+        assert!(time < Duration::from_secs(1) * PATIENCE, "{name}: {time:?}");
     }
 }
 
