@@ -57,10 +57,10 @@ impl Terminal {
     }
 
     /// Writes over the last line of standard error, which stays open: the next line begins in its place. Only for a
-    /// terminal.
+    /// terminal, which cuts what is wider than itself: broken in two, the line could not be written over.
     pub fn say_over(&self, line: &str) {
         let mut err = io::stderr().lock();
-        let _ = write!(err, "\r\u{1b}[K{line}").and_then(|()| err.flush());
+        let _ = write!(err, "\r\u{1b}[K\u{1b}[?7l{line}\u{1b}[?7h").and_then(|()| err.flush());
     }
 
     /// Asks for a word and says whether it was given. Only at a terminal: a script says `--yes`.

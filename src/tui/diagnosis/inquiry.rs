@@ -81,13 +81,21 @@ pub enum Aftermath {
     #[default]
     None,
     /// It runs: how far, the Steps pane's session knows.
-    Repairing { of: FindingKey, finding: Box<Finding>, repair: Box<Repair> },
+    Repairing(Box<Attempt>),
     /// It ran, and whether it helped is being seen. `next`: when to look again, while nothing is asked.
     Looking { of: FindingKey, looks: u32, next: Option<Timestamp> },
-    /// It ended without having run to its end.
-    Failed(Failure),
+    /// It ended without having run to its end. It may be tried again.
+    Failed { attempt: Box<Attempt>, failure: Failure },
     /// What is to be said of it. `true`: it helped.
     Told { well: bool, text: String },
+}
+
+/// A repair of a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub of: FindingKey,
+    pub finding: Finding,
+    pub repair: Repair,
 }
 
 /// What tells a finding from another, also in another answer.
@@ -141,6 +149,6 @@ impl Inquiry {
 
     /// Whether a newer answer of this finding's repair is awaited or it runs.
     pub fn is_repairing(&self) -> bool {
-        matches!(self.aftermath, Aftermath::Repairing { .. } | Aftermath::Looking { .. })
+        matches!(self.aftermath, Aftermath::Repairing(_) | Aftermath::Looking { .. })
     }
 }

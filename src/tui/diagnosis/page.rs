@@ -155,21 +155,21 @@ fn aftermath(model: &Model, inquiry: &Inquiry, columns: usize) -> Vec<Line> {
     };
     match &inquiry.aftermath {
         Aftermath::None => Vec::new(),
-        Aftermath::Repairing { of, .. } => {
+        Aftermath::Repairing(attempt) => {
             let session = model.session();
             let at = session.and_then(Session::next);
             let title = at.zip(session).and_then(|(at, session)| session.plan.steps.get(at)).map(|step| &step.title);
             let progress = at.zip(session).and_then(|(at, session)| session.progress.get(at));
             let says = progress.and_then(|progress| progress.says.as_ref());
             let took = progress.and_then(|progress| progress.started_at);
-            let mut text = format!("repairing {}", of.cause);
+            let mut text = format!("repairing {}", attempt.of.cause);
             text.push_str(&title.map(|title| format!(": {title}")).unwrap_or_default());
             text.push_str(&took.map(|since| format!(", {}", age::span(since, model.now))).unwrap_or_default());
             text.push_str(&says.map(|says| format!(", {says}")).unwrap_or_default());
             busy(text)
         }
         Aftermath::Looking { of, .. } => busy(format!("{} is repaired; looking whether it helped", of.cause)),
-        Aftermath::Failed(failure) => failure_lines(failure, columns),
+        Aftermath::Failed { failure, .. } => failure_lines(failure, columns),
         Aftermath::Told { well, text } => {
             let (mark, tone) = if *well { ("✓ ", Tone::Ok) } else { ("! ", Tone::Warn) };
             hang(&Line::of(mark, tone), &Line::of("  ", tone), text, tone, columns)

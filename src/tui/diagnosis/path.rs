@@ -35,7 +35,12 @@ pub(super) fn lines(seen: Option<&Seen>, diagnosis: &Diagnosis, form: PathForm, 
         match hop.decision {
             Decision::Denied | Decision::Unknown => {
                 chain.flush(&mut lines);
-                lines.extend(standing_out(hop, columns));
+                if chain.dropped {
+                    // Only where it ends now is told in full; the rest is among the findings.
+                    lines.push(bites_next(hop, columns));
+                } else {
+                    lines.extend(standing_out(hop, columns));
+                }
                 if stopped_at == Some(at) && at + 1 < diagnosis.path.len() {
                     chain.dropped = true;
                     let text = match hop.decision {
@@ -101,6 +106,14 @@ fn standing_out(hop: &Hop, columns: usize) -> Vec<Line> {
     let first = Line::of(format!("  {mark} "), tone).and(pad(&hop.component.to_string(), COMPONENTS), tone);
     let rest = Line::of(" ".repeat(MARK + COMPONENTS), Tone::Dim);
     hang(&first, &rest, &hop.detail, if hop.decision == Decision::Denied { Tone::Strong } else { tone }, columns)
+}
+
+/// A hop that would not let the packet pass, came it there.
+fn bites_next(hop: &Hop, columns: usize) -> Line {
+    let (mark, tone) = mark(hop, false);
+    let line = Line::of(format!("  {mark} "), tone).and(pad(&hop.component.to_string(), COMPONENTS), tone);
+    let room = columns.saturating_sub(line.width());
+    line.and(fit(&short_ports(&hop.detail), room), Tone::Text)
 }
 
 /// A hop that does its duty.

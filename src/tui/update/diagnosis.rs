@@ -190,41 +190,51 @@ pub(super) fn look_again(model: &mut Model, effects: &mut Vec<Effect>) {
     }
 }
 
-/// A repair ended. It asks for a snapshot itself; diagnosis and check follow on that.
+/// A repair ended, for the first time or tried again in the Steps pane. It asks for a snapshot itself; diagnosis and
+/// check follow on that.
 pub(super) fn repair_ended(model: &mut Model, end: &RunEnd) {
-    let Aftermath::Repairing { of, finding, repair } = model.inquiry.aftermath.clone() else {
-        if matches!(end, RunEnd::Undone | RunEnd::PartlyUndone { .. } | RunEnd::Finished) {
-            model.inquiry.asking = Asking::Look { since: model.now };
-        }
+    model.inquiry.asking = Asking::Look { since: model.now };
+    let (Aftermath::Repairing(attempt) | Aftermath::Failed { attempt, .. }) = &model.inquiry.aftermath else {
+        // It was taken back: what was said of it does not hold any more.
+        model.inquiry.aftermath = Aftermath::None;
         return;
     };
-    let at = model.now;
-    let steps = model.keymap.key_of(Action::PaneSteps);
-    let run = model.keymap.key_of(Action::RunNext);
+    let attempt = attempt.clone();
+    let (at, cause) = (model.now, attempt.of.cause);
+    let (steps, run) = (model.keymap.key_of(Action::PaneSteps), model.keymap.key_of(Action::RunNext));
     let retry = format!("{steps} shows the step; {run} there tries again");
-    model.inquiry.aftermath = match end {
-        RunEnd::Finished => {
-            model.checks.queued.extend(model.inquiry.about.clone());
-            Aftermath::Looking { of, looks: 0, next: None }
-        }
+    let failure = match end {
+        RunEnd::Finished => None,
         RunEnd::Failed(failures) => {
             let failure = failures.first().map(|(_, failure)| failure.clone());
             let failure = failure.unwrap_or_else(|| Failure::new("repair", "the step failed"));
             let next = failure.next_move.clone().unwrap_or(retry);
-            Aftermath::Failed(Failure::new(format!("repair {}", of.cause), failure.reason).with_next_move(next))
+            Some(Failure::new(format!("repair {cause}"), failure.reason).with_next_move(next))
         }
-        RunEnd::Broken(failure) => Aftermath::Failed(failure.clone()),
-        RunEnd::Paused | RunEnd::Stopped | RunEnd::Undone | RunEnd::PartlyUndone { .. } => {
-            Aftermath::Failed(Failure::new(format!("repair {}", of.cause), "it was stopped").with_next_move(retry))
+        RunEnd::Broken(failure) => Some(failure.clone()),
+        RunEnd::Undone | RunEnd::PartlyUndone { .. } => {
+            model.inquiry.aftermath = Aftermath::None;
+            return;
+        }
+        RunEnd::Paused | RunEnd::Stopped => {
+            Some(Failure::new(format!("repair {cause}"), "it was stopped").with_next_move(retry))
         }
     };
-    let failure = match &model.inquiry.aftermath {
-        Aftermath::Failed(failure) => Some(failure.reason.clone()),
-        _ => None,
+    let tried = Tried {
+        finding: attempt.finding.clone(),
+        repair: attempt.repair.clone(),
+        at,
+        failure: failure.as_ref().map(|failure| failure.reason.clone()),
     };
-    model.inquiry.tried.push(Tried { finding: *finding, repair: *repair, at, failure });
-    // Also after a failure: how far it came shows.
-    model.inquiry.asking = Asking::Look { since: model.now };
+    model.inquiry.tried.push(tried);
+    model.inquiry.aftermath = match failure {
+        None => {
+            model.checks.queued.extend(model.inquiry.about.clone());
+            Aftermath::Looking { of: attempt.of, looks: 0, next: None }
+        }
+        // How far it came shows in the next answer.
+        Some(failure) => Aftermath::Failed { attempt, failure },
+    };
 }
 
 /// Moves to the next or previous finding, scrolling where it does not fit on the screen.

@@ -7,7 +7,7 @@ use tui_input::backend::crossterm::EventHandler;
 
 use crate::plan::Outputs;
 use crate::saga::RunMode;
-use crate::tui::diagnosis::{Aftermath, FindingKey};
+use crate::tui::diagnosis::{Aftermath, Attempt, FindingKey};
 use crate::tui::effect::{Effect, WalkDepth};
 use crate::tui::message::Prepared;
 use crate::tui::model::{Activity, Dialog, Model, Overlay, RepairDialog, Steps};
@@ -73,7 +73,7 @@ pub(super) fn agreed(model: &mut Model, dialog: RepairDialog, effects: &mut Vec<
     if model.inquiry.first.is_none() {
         model.inquiry.first.clone_from(&model.inquiry.answer);
     }
-    let finding = Box::new(dialog.finding);
-    model.inquiry.aftermath = Aftermath::Repairing { of: dialog.of, finding, repair: Box::new(dialog.mend.repair) };
+    let attempt = Attempt { of: dialog.of, finding: dialog.finding, repair: dialog.mend.repair };
+    model.inquiry.aftermath = Aftermath::Repairing(Box::new(attempt));
     steps::agreed(model, RunMode::All, effects);
 }

@@ -155,11 +155,33 @@ fn a_repair_that_failed_shows_its_error_and_what_to_do() {
     let mut model = full(&Ailment::Route);
     let failure = Failure::new("repair", "InvalidNetworkInterfaceID.NotFound");
     repair(&mut model, RunEnd::Failed(vec![("repair".to_owned(), failure)]));
-    let Aftermath::Failed(failure) = &model.inquiry.aftermath else { panic!("{:?}", model.inquiry.aftermath) };
+    let Aftermath::Failed { failure, .. } = &model.inquiry.aftermath else { panic!("{:?}", model.inquiry.aftermath) };
     assert_eq!(failure.reason, "InvalidNetworkInterfaceID.NotFound");
     assert_eq!(failure.next_move.as_deref(), Some("2 shows the step; Enter there tries again"));
     press(&mut model, "2");
-    assert!(run_of(&press(&mut model, "Enter")).is_some(), "and so it does");
+    let (generation, _) = run_of(&press(&mut model, "Enter")).unwrap();
+    update(&mut model, Message::RunEnded { generation, end: RunEnd::Finished });
+    let effects = observe(&mut model, network(Stage::Provisioned));
+    answer_diagnoses(&mut model, effects, &Ailment::None);
+    assert_eq!(told(&model), "Repaired: Private-Instance-0 leaves through 3.64.126.205.");
+    let failures: Vec<_> = model.inquiry.tried.iter().map(|tried| tried.failure.is_some()).collect();
+    assert_eq!(failures, [true, false]);
+}
+
+#[test]
+fn a_repair_that_was_taken_back_is_not_called_repaired() {
+    let mut model = full(&Ailment::Route);
+    repair(&mut model, RunEnd::Finished);
+    let effects = observe(&mut model, network(Stage::Provisioned));
+    answer_diagnoses(&mut model, effects, &Ailment::None);
+    press(&mut model, "2");
+    press(&mut model, "u");
+    let effects = press(&mut model, "y");
+    let Some(Effect::UndoLast { generation, .. }) = effects.first() else { panic!("{effects:?}") };
+    update(&mut model, Message::RunEnded { generation: *generation, end: RunEnd::Undone });
+    let effects = observe(&mut model, ailing(&Ailment::Route).0);
+    answer_diagnoses(&mut model, effects, &Ailment::Route);
+    assert_eq!((&model.inquiry.aftermath, model.inquiry.findings()), (&Aftermath::None, 1));
 }
 
 #[test]
