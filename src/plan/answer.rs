@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Repair;
 use crate::model::InstanceId;
-use crate::reach::{Certainty, Diagnosis, Disposition, Evidence, Finding, Observations};
+use crate::reach::{Certainty, Component, Diagnosis, Disposition, Evidence, Finding, Observations};
 
 /// A finding and what would put it right.
 pub struct Row<'a> {
@@ -74,11 +74,16 @@ pub fn diagnose_json(
 /// The verdict in one sentence.
 pub fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &Observations) -> String {
     let address = observations.address().or(diagnosis.trace.address);
-    let by = address.map(|address| format!(" and is seen as {address}")).unwrap_or_default();
     let destination = format!("{} port {}", diagnosis.trace.flow.destination, diagnosis.trace.flow.destination_port);
+    let out = diagnosis.path.iter().any(|hop| hop.component == Component::Internet);
+    let arrives = match address {
+        Some(address) if out => format!("gets out and is seen as {address}"),
+        _ if out => "gets out".to_owned(),
+        _ => format!("reaches {destination}"),
+    };
     match (diagnosis.disposition, diagnosis.first_break()) {
-        (Disposition::Delivered, None) => format!("{instance_id} gets out{by}."),
-        (Disposition::Delivered, Some(first)) => format!("{instance_id} gets out{by}, but: {}.", first.summary),
+        (Disposition::Delivered, None) => format!("{instance_id} {arrives}."),
+        (Disposition::Delivered, Some(first)) => format!("{instance_id} {arrives}, but: {}.", first.summary),
         (Disposition::Dropped, Some(first)) if first.certainty == Certainty::Guess => {
             format!("{instance_id} does not reach {destination}. Why cannot be seen; what fits is guessed.")
         }
@@ -98,5 +103,41 @@ pub fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &O
             let why = diagnosis.unknown.first().map(|u| format!(": {} ({})", u.what, u.reason)).unwrap_or_default();
             format!("It cannot be told whether {instance_id} reaches {destination}{why}.")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reach::{Decision, Direction, Flow, Hop, Trace};
+
+    fn delivered(destination: &str, end: Component) -> String {
+        let id = InstanceId::new("i-1");
+        let hop = Hop {
+            component: end,
+            resource_id: None,
+            direction: Direction::Forward,
+            decision: Decision::Received,
+            detail: String::new(),
+            evidence: Vec::new(),
+            code: None,
+        };
+        let trace = Trace {
+            flow: Flow::tcp(id.clone(), destination.parse().unwrap(), 443),
+            disposition: Disposition::Delivered,
+            hops: vec![hop.clone()],
+            address: Some("3.3.3.3".parse().unwrap()),
+            refused: false,
+            unknown: Vec::new(),
+        };
+        let disposition = Disposition::Delivered;
+        let diagnosis = Diagnosis { trace, disposition, path: vec![hop], findings: Vec::new(), unknown: Vec::new() };
+        verdict(&id, &diagnosis, &Observations::default())
+    }
+
+    #[test]
+    fn only_what_leaves_the_vpc_gets_out() {
+        assert_eq!(delivered("8.8.8.8", Component::Internet), "i-1 gets out and is seen as 3.3.3.3.");
+        assert_eq!(delivered("10.8.1.98", Component::Instance), "i-1 reaches 10.8.1.98 port 443.");
     }
 }
