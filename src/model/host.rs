@@ -266,6 +266,22 @@ pub enum ConnState {
     Dnat,
 }
 
+impl ConnState {
+    /// As iptables and nft write it, in any letter case. `None`: one that is not modelled.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "new" => Some(Self::New),
+            "established" => Some(Self::Established),
+            "related" => Some(Self::Related),
+            "invalid" => Some(Self::Invalid),
+            "untracked" => Some(Self::Untracked),
+            "snat" => Some(Self::Snat),
+            "dnat" => Some(Self::Dnat),
+            _ => None,
+        }
+    }
+}
+
 /// What a rule does when it matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

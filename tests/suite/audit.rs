@@ -210,6 +210,19 @@ async fn what_is_broken_for_one_is_broken_for_all_that_share_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_out_that_was_not_meant_is_no_success_although_packets_get_out() {
+    let (sandbox, session, _log, clients) = eight().await;
+    sandbox.with_world(|world| break_egress(world, Cause::RoutedToOtherEgress, Some(&clients[0]))).unwrap().unwrap();
+    let report = look(&session, Tests::One).await;
+    assert_eq!(report.overall(), Overall::Broken);
+    for client in &clients {
+        let (verdict, _, code) = verdict(&report, client);
+        // The route names the NAT gateway, and its address was seen.
+        assert_eq!((verdict, code.as_deref()), (Verdict::ViaNat, Some("ROUTED_TO_OTHER_EGRESS")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_fails_for_a_reason_of_its_own_stands_for_nobody() {
     let (sandbox, session, _log, clients) = eight().await;
     sandbox.with_world(|world| break_egress(world, Cause::ClientProxyOrFirewall, Some(&clients[0]))).unwrap().unwrap();

@@ -190,6 +190,9 @@ fn who<'a>(report: &AuditReport, members: impl Iterator<Item = &'a InstanceId>) 
 fn label(row: Option<&AuditRow>, group: &Group) -> String {
     let Some(row) = row else { return "not asked".to_owned() };
     let verdict = row.result.verdict;
+    if verdict == Verdict::ViaNat && group.diagnosis.first_break().is_some() {
+        return "by the way out that the route names, which is not the one that was meant".to_owned();
+    }
     if verdict != Verdict::CannotTest {
         return verdict.label().to_owned();
     }

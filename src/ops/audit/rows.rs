@@ -120,16 +120,21 @@ pub fn by_the_walk(group: &Group, broken: Option<&Told>) -> String {
 }
 
 impl AuditReport {
-    /// As the check's, except that what surely stops packets counts where nobody could be asked, too. An instance that
-    /// does not run has no egress to be broken.
+    /// As the check's, except that what is found to be broken counts too: where nobody could be asked, and where packets
+    /// get out by a way that was not meant. An instance that does not run has no egress to be broken.
     pub fn overall(&self) -> Overall {
         let stopped = |row: &AuditRow| row.findings.first().is_some_and(|told| told.cause == Cause::ClientNotRunning);
-        let walked = |row: &AuditRow| {
-            let group = self.audit.groups.get(row.group);
-            group.is_some_and(|group| group.diagnosis.disposition == Disposition::Dropped) && !stopped(row)
+        let found = |row: &AuditRow| {
+            let diagnosis = self.audit.groups.get(row.group).map(|group| &group.diagnosis);
+            let broken = diagnosis.is_some_and(|diagnosis| match diagnosis.disposition {
+                Disposition::Dropped => true,
+                Disposition::Delivered => diagnosis.first_break().is_some(),
+                Disposition::InsufficientInformation => false,
+            });
+            broken && !stopped(row)
         };
         let broken =
-            |row: &AuditRow| matches!(row.result.verdict, Verdict::NoEgress | Verdict::OtherWayOut) || walked(row);
+            |row: &AuditRow| matches!(row.result.verdict, Verdict::NoEgress | Verdict::OtherWayOut) || found(row);
         let cannot = |row: &&AuditRow| row.result.verdict == Verdict::CannotTest;
         let clients = || self.rows.iter().filter(|row| row.result.role == Role::Client);
         if self.rows.iter().any(broken) {

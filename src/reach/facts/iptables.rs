@@ -369,21 +369,7 @@ fn ports(text: &str) -> Option<Vec<(u16, u16)>> {
 }
 
 fn states(text: &str) -> Option<Vec<ConnState>> {
-    text.split(',').map(state).collect()
-}
-
-/// A connection tracking state in any letter case. `None`: one that is not modelled.
-pub(super) fn state(text: &str) -> Option<ConnState> {
-    match text.to_ascii_lowercase().as_str() {
-        "new" => Some(ConnState::New),
-        "established" => Some(ConnState::Established),
-        "related" => Some(ConnState::Related),
-        "invalid" => Some(ConnState::Invalid),
-        "untracked" => Some(ConnState::Untracked),
-        "snat" => Some(ConnState::Snat),
-        "dnat" => Some(ConnState::Dnat),
-        _ => None,
-    }
+    text.split(',').map(ConnState::parse).collect()
 }
 
 #[cfg(test)]

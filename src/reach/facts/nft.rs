@@ -10,7 +10,6 @@ use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use serde_json::{Map, Value, json};
 
 use super::FactsError;
-use super::iptables::state;
 use crate::model::Protocol;
 use crate::model::host::{
     Backend, BaseChain, Chain, ChainKind, ConnState, Family, FilterTable, Hook, Match, Policy, Rule, Target,
@@ -347,8 +346,8 @@ fn first_address(value: &Value) -> Option<std::net::Ipv4Addr> {
 fn states(value: &Value) -> Option<Vec<ConnState>> {
     let list = value.get("set").unwrap_or(value);
     match list {
-        Value::Array(all) => all.iter().map(|one| state(one.as_str()?)).collect(),
-        one => Some(vec![state(one.as_str()?)?]),
+        Value::Array(all) => all.iter().map(|one| ConnState::parse(one.as_str()?)).collect(),
+        one => Some(vec![ConnState::parse(one.as_str()?)?]),
     }
 }
 

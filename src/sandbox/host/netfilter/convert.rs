@@ -79,18 +79,7 @@ pub(super) fn ranges(text: &str, dash: char) -> Vec<(u16, u16)> {
 
 /// `None` when a state is not one that the model knows.
 pub(super) fn states(text: &str) -> Option<Vec<ConnState>> {
-    text.split(',')
-        .map(|state| match state.trim().to_ascii_lowercase().as_str() {
-            "new" => Some(ConnState::New),
-            "established" => Some(ConnState::Established),
-            "related" => Some(ConnState::Related),
-            "invalid" => Some(ConnState::Invalid),
-            "untracked" => Some(ConnState::Untracked),
-            "snat" => Some(ConnState::Snat),
-            "dnat" => Some(ConnState::Dnat),
-            _ => None,
-        })
-        .collect()
+    text.split(',').map(|state| ConnState::parse(state.trim())).collect()
 }
 
 fn target(spec: &Spec) -> Target {
