@@ -68,7 +68,7 @@ fn is_download(cause: Cause) -> bool {
 /// Before or after a download, when one is needed.
 fn rank(cause: Cause) -> u8 {
     match cause {
-        Cause::HostDefaultRouteWrong | Cause::HostInterfaceDown => 0,
+        Cause::HostDefaultRouteWrong | Cause::HostInterfaceDown | Cause::HostConntrackFull => 0,
         _ if is_download(cause) => 1,
         _ if cause.place() == Place::NatHost => 2,
         _ => 0,

@@ -13,21 +13,25 @@ pub(super) fn stage(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result<
             two_interfaces(scene, cause)?;
             let pairs = [("NetworkInterfaceId", scene.nat.outer.as_str()), ("SourceDestCheck.Value", "false")];
             desk.ec2("ModifyNetworkInterfaceAttribute", &pairs)?;
-            let nat = &scene.nat;
-            let script =
-                format!("ip route replace {} via {} dev {}", scene.client_net, nat.outer_gateway, nat.outer_device);
-            // The rule for replies names the inner interface as the way out.
-            let accept = format!(
-                "iptables -w -A FORWARD -i {outer} -o {outer} -m state --state RELATED,ESTABLISHED -j ACCEPT",
-                outer = nat.outer_device
-            );
-            desk.host(&nat.instance, &format!("{script}\n{accept}"))
+            desk.host(&scene.nat.instance, &replies_by_outer(scene))
         }
         Cause::ClientProxyOrFirewall => {
             desk.host(&scene.client, "command -v nft > /dev/null || dnf -y -q install nftables")
         }
         _ => Ok(()),
     }
+}
+
+/// Leads replies to the private subnet out by the outer interface, and lets them through.
+pub fn replies_by_outer(scene: &Scene) -> String {
+    let nat = &scene.nat;
+    let route = format!("ip route replace {} via {} dev {}", scene.client_net, nat.outer_gateway, nat.outer_device);
+    // The rule for replies names the inner interface as the way out.
+    let accept = format!(
+        "iptables -w -A FORWARD -i {outer} -o {outer} -m state --state RELATED,ESTABLISHED -j ACCEPT",
+        outer = nat.outer_device
+    );
+    format!("{route}\n{accept}")
 }
 
 fn two_interfaces(scene: &Scene, cause: Cause) -> Result<(), BreakError> {
@@ -39,9 +43,8 @@ fn two_interfaces(scene: &Scene, cause: Cause) -> Result<(), BreakError> {
 
 pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result<String, BreakError> {
     let nat = &scene.nat;
-    let (inner, outer) = (nat.inner_device.as_str(), nat.outer_device.as_str());
+    let outer = nat.outer_device.as_str();
     let id = &nat.instance;
-    let net = scene.client_net;
     let did = |script: String| format!("{id}: {}", script.replace('\n', "; "));
     match cause {
         Cause::HostUserDataFailed => return user_data_failed(desk, scene),
@@ -91,7 +94,16 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
         }
         _ => {}
     }
-    let script = match cause {
+    let script = nat_script(scene, cause)?;
+    desk.host(id, &script)?;
+    Ok(did(script))
+}
+
+/// What is run on the NAT host, as root, to break it so. For causes that a command can make.
+pub fn nat_script(scene: &Scene, cause: Cause) -> Result<String, BreakError> {
+    let nat = &scene.nat;
+    let (inner, outer, net) = (nat.inner_device.as_str(), nat.outer_device.as_str(), scene.client_net);
+    Ok(match cause {
         Cause::HostNoFirewallTool => {
             "iptables -t nat -F\niptables -F\ndnf -y -q remove iptables-nft iptables-legacy iptables nftables"
                 .to_owned()
@@ -139,9 +151,7 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
             .to_owned(),
         Cause::HostPathMtu => format!("ip link set dev {inner} mtu 1280\niptables -w -I OUTPUT -p icmp -j DROP"),
         _ => return Err(BreakError::NotHere { cause, reason: "the sandbox cannot make it happen" }),
-    };
-    desk.host(id, &script)?;
-    Ok(did(script))
+    })
 }
 
 /// The NAT as it would be had its package manager been killed at the first boot.

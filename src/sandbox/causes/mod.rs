@@ -20,6 +20,7 @@ use std::fmt;
 use serde::Serialize;
 
 use self::desk::Desk;
+pub use self::host::{nat_script, replies_by_outer};
 pub use self::scene::{Nat, Scene};
 use super::world::World;
 use crate::model::InstanceId;

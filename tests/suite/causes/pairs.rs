@@ -67,6 +67,8 @@ fn of_any_two_causes_each_is_repaired_once_and_nothing_healthy_is_touched() {
             }
         }
     }
+    // So that a run that is cut short has seen something of everything.
+    dice.shuffle(&mut work);
     let next = AtomicUsize::new(0);
     let (wrong, impossible) = (Mutex::new(String::new()), Mutex::new(BTreeMap::<String, usize>::new()));
     let (repaired, repairs) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -85,7 +87,9 @@ fn of_any_two_causes_each_is_repaired_once_and_nothing_healthy_is_touched() {
                         }
                     };
                     let story = runtime.block_on(put_right(broken, both));
-                    repaired.fetch_add(1, Ordering::Relaxed);
+                    if repaired.fetch_add(1, Ordering::Relaxed) % 100 == 99 {
+                        say(&format!("{} of {} pairs", next.load(Ordering::Relaxed), work.len()));
+                    }
                     repairs.fetch_add(story.repairs, Ordering::Relaxed);
                     if !story.wrong.is_empty() || one.is_some() {
                         let [first, second] = both;

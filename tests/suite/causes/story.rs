@@ -6,13 +6,16 @@ use std::collections::BTreeSet;
 use natdeck::model::NetworkInterface;
 use natdeck::ops::Overall;
 use natdeck::plan::repair;
-use natdeck::reach::{Cause, Finding};
+use natdeck::reach::{Cause, Disposition, Finding};
 use natdeck::sandbox::causes::Scene;
 use natdeck::sandbox::world::World;
 
 use super::operator::{Operator, Seen};
 use super::touched::{Parts, parts, touched};
 use super::undo::take_back;
+
+/// Looks at a world in which nothing is left to repair and an agent is still away.
+const LOOKS_FOR_AGENTS: usize = 3;
 
 /// Looks beyond one for each cause: more than this and repairs lead in a circle.
 const MORE_LOOKS: usize = 6;
@@ -55,6 +58,7 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
     let client = &scene.client;
     let mut done: BTreeSet<String> = BTreeSet::new();
     let mut undone: BTreeSet<Cause> = BTreeSet::new();
+    let mut patience = LOOKS_FOR_AGENTS;
     for _ in 0..injected.len() + MORE_LOOKS {
         let seen = operator.look(client).await;
         story.lines.push(told(&seen));
@@ -79,7 +83,14 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
             (Some(hand), None) => Some((hand, None)),
             (None, fix) => fix.map(|(finding, fix)| (finding, Some(fix))),
         };
-        let Some((finding, fix)) = next else { break };
+        let Some((finding, fix)) = next else {
+            // Agents take a moment to come back.
+            if seen.said.disposition != Disposition::InsufficientInformation || patience == 0 {
+                break;
+            }
+            patience -= 1;
+            continue;
+        };
         if finding.evidence.is_empty() {
             story.wrong.push(format!("{} has no evidence", finding.cause));
         }
@@ -115,6 +126,12 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
     story
 }
 
+/// A host that keeps nothing over a boot is booted: what it forgets is forwarding and translation.
+fn forgets(injected: &[Cause]) -> bool {
+    injected.contains(&Cause::HostRulesNotPersistent)
+        && injected.iter().any(|one| matches!(one, Cause::NatStatusCheckFailed | Cause::NatInstanceStopped))
+}
+
 /// What went with what was broken, does not come back with it, and is a fault of its own.
 fn further_faults(world: &World, scene: &Scene, injected: &[Cause]) -> usize {
     // With the card went the routes that somebody added by hand.
@@ -123,7 +140,10 @@ fn further_faults(world: &World, scene: &Scene, injected: &[Cause]) -> usize {
     let address = injected.contains(&Cause::NatInstanceStopped)
         && scene.nat.has_two_interfaces()
         && world.get::<NetworkInterface>(&scene.nat.outer).is_some_and(|outer| outer.public_ip().is_none());
-    usize::from(routes) + usize::from(address)
+    // The group let out packets and, where these take another way than they came, replies: two rules.
+    let reply_rule = injected.contains(&Cause::NatEgressRule)
+        && (injected.contains(&Cause::HostRpFilter) || injected.contains(&Cause::SourceDestCheckOnReply));
+    usize::from(routes) + usize::from(address) + usize::from(reply_rule) + usize::from(forgets(injected))
 }
 
 /// What the repairs changed and nobody had broken. What a host repair keeps for the next boot is its business.
@@ -136,6 +156,9 @@ fn too_much(before: &Parts, at_worst: &Parts, after: &Parts, injected: &[Cause])
         .filter(|name| !broken.contains(name) && touched(before, after).contains(name) && !kept(name))
         // The address that was lost is another one when it comes back.
         .filter(|name| !(name.starts_with("eipalloc-") && address_lost))
+        .filter(|name| {
+            !(forgets(injected) && [" ruleset", " sysctls", " routes"].iter().any(|part| name.ends_with(part)))
+        })
         .collect();
     (!more.is_empty()).then(|| {
         let shown = more.iter().map(|name| format!("{name}: {:?} became {:?}", before.get(name), after.get(name)));

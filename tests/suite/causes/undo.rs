@@ -41,6 +41,13 @@ pub fn take_back(world: &mut World, healthy: &World, scene: &Scene, cause: Cause
             );
         }
         Cause::ClientProxyOrFirewall => host(world, scene, "nft delete table inet corp"),
+        // As a reboot does.
+        Cause::HostConntrackFull => {
+            let machine = world.machines.get_mut(&scene.nat.instance).unwrap();
+            if let Some(entries) = &mut machine.kernel_mut().ruleset.conntrack {
+                entries.count = 0;
+            }
+        }
         Cause::HostPortsExhausted => {
             let machine = world.machines.get_mut(&scene.nat.instance).unwrap();
             machine.kernel_mut().ports_taken = false;

@@ -156,6 +156,20 @@ impl Lab {
         shells.map(|shell| got(&shell.wait().output))
     }
 
+    /// What the private instance gets; of `/large` an answer that fills many packets.
+    pub fn fetch(&mut self, port: u16, path: &str, patience: f32) -> Got {
+        let script = format!(
+            "curl -s --noproxy '*' --connect-timeout {patience} --max-time {patience} http://{OUTSIDE}:{port}{path}; \
+             echo \" $?\""
+        );
+        got(&self.client.run(&script).output)
+    }
+
+    /// Runs a script on the NAT host.
+    pub fn on_nat(&mut self, script: &str) -> Ran {
+        self.nat.as_mut().unwrap().run(script)
+    }
+
     /// The output of natdeck's own script on the NAT host.
     pub fn gather(&mut self, flavour: Flavour) -> String {
         self.nat.as_mut().unwrap().run(&format!("export PATH={}$PATH\n{GATHER}", legacy_path(flavour))).output

@@ -6,6 +6,7 @@
 //! once from the simulated machine that ran the same commands. All three must agree on reached or not, and on the
 //! address seen. `NATDECK_LAB_SEED=n` runs one world and shows it; `NATDECK_LAB_WORLDS=n` runs another number of them.
 
+mod causes;
 mod lab;
 mod namespaces;
 mod router;

@@ -27,6 +27,8 @@ class Answer(BaseHTTPRequestHandler):
                 text = known[path]
             else:
                 status, text = 404, "Not Found"
+        elif self.path == "/large":
+            text = " " * 50000 + text
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))

@@ -79,7 +79,8 @@ impl Variation {
     }
 }
 
-fn user_data(two: bool) -> String {
+/// What makes the host a NAT at its boot.
+pub fn user_data(two: bool) -> String {
     let (_, text) = USER_DATA.split_once('\n').unwrap();
     let text = if two { text.to_owned() } else { text.replace("NATDECK_INTERFACES=2", "NATDECK_INTERFACES=1") };
     // The script ends the shell when something fails, and what is done to the host afterwards would not be done.
