@@ -158,7 +158,8 @@ fn refuse_read_only(context: &Context) -> eyre::Result<()> {
     Ok(())
 }
 
-async fn preflight(context: &Context, session: &Session, plan: &Plan) -> eyre::Result<()> {
+/// Says which steps AWS would refuse, and fails when there are any.
+pub(super) async fn preflight(context: &Context, session: &Session, plan: &Plan) -> eyre::Result<()> {
     let denied = ops::preflight(session, plan).await?;
     if denied.is_empty() {
         return Ok(());

@@ -7,7 +7,7 @@ use color_eyre::eyre::{self, bail, eyre};
 use jiff::Timestamp;
 
 use super::arguments::{DiagnoseArguments, Output};
-use super::change::carry_out_repair;
+use super::change::{carry_out_repair, preflight};
 use super::inspect::refuse_blindness;
 use super::output::{Row, diagnose_json, diagnose_text};
 use super::{Answer, Context, Terminal};
@@ -201,9 +201,12 @@ async fn fix(
             return Ok(seen);
         }
         let stack = ops::stack_of(&seen.network, &finding);
-        let made = match ops::begin_repair(session, &journals, &stack, &repair) {
-            Ok(change) => carry_out_repair(context, change).await,
-            Err(error) => Err(error.into()),
+        let made = match preflight(context, session, &repair.plan(&stack)).await {
+            Ok(()) => match ops::begin_repair(session, &journals, &stack, &repair) {
+                Ok(change) => carry_out_repair(context, change).await,
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error),
         };
         let failure = made.as_ref().err().map(super::error_line);
         repairs.made.push(Repaired::new(&finding, &repair, Timestamp::now(), failure));

@@ -360,6 +360,9 @@ fn repair_line(repair: &RepairCall, outputs: &Outputs) -> Line {
         RepairCall::AuthorizeSecurityGroupEgress { group, rule: wanted } => {
             rule(ec2("authorize-security-group-egress").option("group-id", group.as_str()), wanted, outputs)
         }
+        RepairCall::CreateBlockPublicAccessExclusion { subnet } => ec2("create-vpc-block-public-access-exclusion")
+            .option("internet-gateway-exclusion-mode", "allow-bidirectional")
+            .option("subnet-id", subnet.as_str()),
         RepairCall::CreateNetworkAclEntry { network_acl, entry } => {
             let mut line = ec2("create-network-acl-entry")
                 .option("network-acl-id", network_acl.as_str())

@@ -135,7 +135,7 @@ causes! {
         "The NAT's own subnet must route to an internet gateway. Without that its packets go nowhere, or back to itself.";
     IgwNotAttached: IgwNotAttached, Breaks, Vpc, Natdeck,
         "The VPC has no attached internet gateway, and nothing leaves a VPC to the IPv4 internet without one.";
-    VpcBlockPublicAccess: VpcBlockPublicAccess, Breaks, Vpc, Person,
+    VpcBlockPublicAccess: VpcBlockPublicAccess, Breaks, Vpc, Natdeck,
         "VPC Block Public Access stops internet gateways. Even the one-way mode lets only NAT gateways out, not instances.";
     NoPublicAddress: NoPublicAddress, Breaks, Vpc, Natdeck,
         "An internet gateway drops what has no public address. An instance with two interfaces gets none back after a stop.";

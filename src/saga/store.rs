@@ -65,7 +65,7 @@ pub struct Lock {
     directory: PathBuf,
     stack: String,
     /// Locked while open.
-    _file: Arc<File>,
+    _file: Arc<Locked>,
 }
 
 impl Store {
@@ -97,7 +97,19 @@ impl Store {
         let text = serde_json::to_string(&holder).unwrap_or_default();
         let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{text}"));
         written.map_err(|source| io_error(&path, source))?;
-        Ok(Lock { directory: self.directory.clone(), stack: stack.to_owned(), _file: Arc::new(file) })
+        Ok(Lock { directory: self.directory.clone(), stack: stack.to_owned(), _file: Arc::new(Locked(file)) })
+    }
+}
+
+/// The locked file. It is unlocked and not merely closed: a child that was forked this moment holds it open until it
+/// begins its own program, and the lock with it.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Closing it comes to the same, a moment later.
+        let _closed_anyway = self.0.unlock();
     }
 }
 

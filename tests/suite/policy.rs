@@ -96,7 +96,7 @@ async fn whole_job(log: &CallLog, scenario: Scenario, spec: Spec) {
     assert_eq!(report.overall(), ops::Overall::Ok, "{report:?}");
     assert!(ops::plan_provision(&session, &spec, &network).await.unwrap().is_empty());
     if scenario == Scenario::Draft {
-        repairs(&session, &network).await;
+        Box::pin(repairs(&session, &network)).await;
     }
     remove(&session, &spec).await;
 
@@ -109,6 +109,11 @@ async fn whole_job(log: &CallLog, scenario: Scenario, spec: Spec) {
     assert!(matches!(ended, Ended::Finished), "{ended:?}");
     let ended = change.undo_all(&mut |_| {}).await.unwrap();
     assert!(matches!(ended, Ended::Undone), "{ended:?}");
+}
+
+/// The subnet that a repair exempts from VPC Block Public Access.
+fn excluded(network: &Network) -> natdeck::model::SubnetId {
+    network.subnets.shown().values().next().unwrap().subnet_id.clone()
 }
 
 /// What only repairs do.
@@ -133,6 +138,7 @@ fn repair_steps(network: &Network) -> Vec<Step> {
     };
     let group = nat.security_group_ids[0].clone();
     let calls = [
+        RepairCall::CreateBlockPublicAccessExclusion { subnet: excluded(network) },
         RepairCall::CreateNetworkAclEntry { network_acl: acl.network_acl_id.clone(), entry },
         RepairCall::AuthorizeSecurityGroupEgress { group, rule },
         RepairCall::RebootInstances { instance: nat.instance_id.clone() },
@@ -154,10 +160,10 @@ fn repair_steps(network: &Network) -> Vec<Step> {
 /// Each made and taken back.
 async fn repairs(session: &Session, network: &Network) {
     for step in repair_steps(network) {
-        let allowed = aws::dry_run(session, &step, &Outputs::new()).await.unwrap();
+        let allowed = Box::pin(aws::dry_run(session, &step, &Outputs::new())).await.unwrap();
         assert_eq!(allowed, aws::DryRun::Allowed, "{step:?}");
-        aws::apply(session, &step, &Outputs::new(), "", |_| {}).await.unwrap();
-        aws::undo(session, &step, &Output::None, &Outputs::new()).await.unwrap();
+        Box::pin(aws::apply(session, &step, &Outputs::new(), "", |_| {})).await.unwrap();
+        Box::pin(aws::undo(session, &step, &Output::None, &Outputs::new())).await.unwrap();
     }
 }
 
@@ -311,6 +317,11 @@ async fn read_only_no_step_whatever_it_is_sends_anything_that_changes() {
             output: None,
         });
         let repairs = repair_steps(&network);
+        // An undo asks which exclusion is the subnet's before it deletes it.
+        let exclusion = somebody_else(&sandbox).create_vpc_block_public_access_exclusion();
+        let mode = aws_sdk_ec2::types::InternetGatewayExclusionMode::AllowBidirectional;
+        let exclusion = exclusion.subnet_id(excluded(&network).as_str()).internet_gateway_exclusion_mode(mode);
+        exclusion.send().await.unwrap();
         let steps: Vec<Step> = provision.steps.into_iter().chain(teardown.steps).chain(more).chain(repairs).collect();
 
         let sent = Arc::default();

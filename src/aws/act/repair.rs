@@ -5,7 +5,7 @@ use aws_sdk_ec2::types as sdk;
 use super::{Context, on_heap, request};
 use crate::aws::error::{Error, Kind};
 use crate::aws::run_command::{CommandResult, RunOptions, run_command};
-use crate::model::{AclDirection, AclEntry, InstanceId};
+use crate::model::{AclDirection, AclEntry, InstanceId, SubnetId};
 use crate::plan::{RepairCall, RouteVia};
 
 macro_rules! send {
@@ -30,6 +30,10 @@ pub(super) async fn make(context: Context<'_>, call: &RepairCall) -> Result<(), 
             let permission = request::permission(context, rule)?;
             let request = ec2.authorize_security_group_egress().group_id(group.as_str()).ip_permissions(permission);
             send!(context, "AuthorizeSecurityGroupEgress", request).map(drop)
+        }
+        RepairCall::CreateBlockPublicAccessExclusion { subnet } => {
+            send!(context, "CreateVpcBlockPublicAccessExclusion", exclusion(context, subnet))?;
+            return Box::pin(super::settle::exclusion_in_force(context, subnet)).await;
         }
         RepairCall::CreateNetworkAclEntry { network_acl, entry } => {
             send!(context, "CreateNetworkAclEntry", acl_entry(context, network_acl.as_str(), entry)).map(drop)
@@ -67,6 +71,15 @@ pub(super) async fn undo(context: Context<'_>, call: &RepairCall) -> Result<(), 
             let permission = request::permission(context, rule)?;
             let request = ec2.revoke_security_group_egress().group_id(group.as_str()).ip_permissions(permission);
             send!(context, "RevokeSecurityGroupEgress", request).map(drop)
+        }
+        RepairCall::CreateBlockPublicAccessExclusion { subnet } => {
+            let Some(id) =
+                Box::pin(super::settle::exclusion_of(context, subnet)).await?.and_then(|found| found.exclusion_id)
+            else {
+                return Ok(());
+            };
+            let request = ec2.delete_vpc_block_public_access_exclusion().exclusion_id(id);
+            send!(context, "DeleteVpcBlockPublicAccessExclusion", request).map(drop)
         }
         RepairCall::CreateNetworkAclEntry { network_acl, entry } => {
             let request = (ec2.delete_network_acl_entry())
@@ -118,6 +131,10 @@ pub(super) async fn dry_run(context: Context<'_>, call: &RepairCall) -> Result<(
             let request = ec2.authorize_security_group_egress().group_id(group.as_str()).ip_permissions(permission);
             send!(context, "AuthorizeSecurityGroupEgress", request.dry_run(true)).map(drop)
         }
+        RepairCall::CreateBlockPublicAccessExclusion { subnet } => {
+            let request = exclusion(context, subnet).dry_run(true);
+            send!(context, "CreateVpcBlockPublicAccessExclusion", request).map(drop)
+        }
         RepairCall::CreateNetworkAclEntry { network_acl, entry } => {
             let request = acl_entry(context, network_acl.as_str(), entry).dry_run(true);
             send!(context, "CreateNetworkAclEntry", request).map(drop)
@@ -134,6 +151,16 @@ pub(super) async fn dry_run(context: Context<'_>, call: &RepairCall) -> Result<(
         }
         RepairCall::RunOnHost { .. } => Err(Error::new(Kind::NotHere, "SendCommand", "it has no dry run")),
     }
+}
+
+fn exclusion(
+    context: Context<'_>,
+    subnet: &SubnetId,
+) -> aws_sdk_ec2::operation::create_vpc_block_public_access_exclusion::builders::CreateVpcBlockPublicAccessExclusionFluentBuilder
+{
+    (context.session.ec2().create_vpc_block_public_access_exclusion())
+        .subnet_id(subnet.as_str())
+        .internet_gateway_exclusion_mode(sdk::InternetGatewayExclusionMode::AllowBidirectional)
 }
 
 fn acl_entry(

@@ -249,7 +249,7 @@ pub(super) async fn dry_run(context: Context<'_>) -> Result<(), Error> {
     }
     let tags = || tag_specifications(context);
     match &context.step.call {
-        Call::Repair(call) => super::repair::dry_run(context, call).await,
+        Call::Repair(call) => super::on_heap(|| super::repair::dry_run(context, call)).await,
         Call::CreateVpc { cidr_block } => send!(
             "CreateVpc",
             ec2.create_vpc().cidr_block(cidr_block.to_string()).set_tag_specifications(tags())

@@ -11,7 +11,7 @@ use super::find::interface_by_id;
 use super::make::primary_interface;
 use crate::aws::error::{Error, Kind};
 use crate::aws::poll::Backoff;
-use crate::model::{InstanceId, NetworkInterfaceId, VpcEndpointId};
+use crate::model::{InstanceId, NetworkInterfaceId, SubnetId, VpcEndpointId};
 use crate::plan::{Call, Output};
 
 /// What one look found.
@@ -57,6 +57,36 @@ where
             return Err(Error::new(Kind::NotSettled, context.step.operation(), message));
         }
     }
+}
+
+/// A subnet's exclusion from VPC Block Public Access that is not on its way out.
+pub(super) async fn exclusion_of(
+    context: Context<'_>,
+    subnet: &SubnetId,
+) -> Result<Option<sdk::VpcBlockPublicAccessExclusion>, Error> {
+    let request = context.session.ec2().describe_vpc_block_public_access_exclusions().max_results(1000);
+    let answer = super::on_heap(|| request.send())
+        .await
+        .map_err(context.session.on("DescribeVpcBlockPublicAccessExclusions"))?;
+    let gone = |state: &str| state.starts_with("delete") || state == "create-failed";
+    let of_subnet = |one: &sdk::VpcBlockPublicAccessExclusion| {
+        one.resource_arn.as_deref().and_then(|arn| arn.rsplit('/').next()) == Some(subnet.as_str())
+            && !one.state.as_ref().is_some_and(|state| gone(state.as_str()))
+    };
+    Ok(answer.vpc_block_public_access_exclusions.unwrap_or_default().into_iter().find(of_subnet))
+}
+
+/// Waits until a subnet's exclusion applies: minutes, says the VPC user guide.
+pub(super) async fn exclusion_in_force(context: Context<'_>, subnet: &SubnetId) -> Result<(), Error> {
+    until(context, &format!("the exclusion of {subnet}"), Duration::from_secs(600), || async {
+        let found = exclusion_of(context, subnet).await?;
+        Ok(match found.as_ref().map(|one| one.state.as_ref().map(sdk::VpcBlockPublicAccessExclusionState::as_str)) {
+            None => Look::Yet("not visible yet".to_owned()),
+            Some(Some("create-complete" | "update-complete") | None) => Look::There,
+            Some(Some(state)) => Look::Yet(state.to_owned()),
+        })
+    })
+    .await
 }
 
 /// Waits as the call needs, then returns the output.

@@ -6,7 +6,7 @@ use crate::plan::{Call, Output, RouteVia, Step};
 
 pub(super) async fn undo(context: Context<'_>, output: &Output) -> Result<(), Error> {
     if let Call::Repair(call) = &context.step.call {
-        return repair::undo(context, call).await;
+        return super::on_heap(|| repair::undo(context, call)).await;
     }
     let Some(opposite) = opposite(context, output)? else { return Ok(()) };
     let step = Step { call: opposite, ..context.step.clone() };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     AclDirection, AclEntry, AllocationId, InstanceId, NetworkAclId, NetworkInterfaceId, RouteTableId, RouteTarget,
-    SecurityGroupId,
+    SecurityGroupId, SubnetId,
 };
 use crate::plan::IngressRule;
 
@@ -19,6 +19,8 @@ pub enum RepairCall {
     RebootInstances { instance: InstanceId },
     /// The rule's peer is where packets may go.
     AuthorizeSecurityGroupEgress { group: SecurityGroupId, rule: IngressRule },
+    /// Lets a subnet use internet gateways both ways although VPC Block Public Access is on. Undo deletes it.
+    CreateBlockPublicAccessExclusion { subnet: SubnetId },
     /// Undo deletes it.
     CreateNetworkAclEntry { network_acl: NetworkAclId, entry: AclEntry },
     /// Takes an Elastic IP away from where it is. Undo gives it back to `previous`.
@@ -45,6 +47,7 @@ impl RepairCall {
             Self::StartInstances { .. } => "StartInstances",
             Self::RebootInstances { .. } => "RebootInstances",
             Self::AuthorizeSecurityGroupEgress { .. } => "AuthorizeSecurityGroupEgress",
+            Self::CreateBlockPublicAccessExclusion { .. } => "CreateVpcBlockPublicAccessExclusion",
             Self::CreateNetworkAclEntry { .. } => "CreateNetworkAclEntry",
             Self::MoveAddress { .. } => "AssociateAddress",
             Self::DeleteRoute { .. } => "DeleteRoute",

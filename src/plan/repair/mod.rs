@@ -5,6 +5,8 @@
 
 mod call;
 mod host;
+#[cfg(test)]
+mod tests;
 mod vpc;
 
 use serde::{Deserialize, Serialize};

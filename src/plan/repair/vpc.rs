@@ -25,6 +25,7 @@ pub(super) fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
         Cause::MoreSpecificRoute => delete_route(finding, network)?,
         Cause::NatSubnetNotPublic => make_public(finding, network)?,
         Cause::IgwNotAttached => attach_gateway(finding)?,
+        Cause::VpcBlockPublicAccess => exclude(finding)?,
         Cause::NoPublicAddress | Cause::AddressMoved => give_address(finding, network)?,
         Cause::SourceDestCheck | Cause::SourceDestCheckOnReply => check_off(finding)?,
         Cause::EniNotAttached => attach_interface(finding, network)?,
@@ -151,6 +152,20 @@ fn attach_gateway(finding: &Finding) -> Option<Draft> {
     let title = format!("Attach {gateway} to {vpc}");
     let call = Call::AttachInternetGateway { internet_gateway: Ref::Existing(gateway), vpc: Ref::Existing(vpc) };
     Some(Draft::one(title, change, call))
+}
+
+/// The one subnet, and not the VPC: nothing else in it needs an internet gateway for the clients' sake.
+fn exclude(finding: &Finding) -> Option<Draft> {
+    let subnet = finding.subject.subnet_id.clone()?;
+    let what = format!("Block Public Access for {subnet}");
+    let change = change(what, "blocked", "excluded (allow-bidirectional)");
+    let title = format!("Exclude the NAT's subnet {subnet} from VPC Block Public Access");
+    let widens = format!(
+        "what has a public address in {subnet} reaches the internet and can be reached from it, as its groups let it, \
+         against what somebody switched on for the whole region"
+    );
+    let call = Call::Repair(Box::new(RepairCall::CreateBlockPublicAccessExclusion { subnet }));
+    Some(Draft::one(title, change, call).widening(Some(widens)))
 }
 
 fn give_address(finding: &Finding, network: &Network) -> Option<Draft> {

@@ -88,6 +88,7 @@ impl<'a> Walker<'a> {
         if passes {
             return Ok(());
         }
+        self.subject.subnet_id = Some(from.subnet_id.clone());
         let mode = &setting.internet_gateway_block_mode;
         let at = self.network.block_public_access.observed_at();
         let text = format!("InternetGatewayBlockMode = {mode}");

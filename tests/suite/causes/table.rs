@@ -4,6 +4,7 @@
 mod page;
 mod rows;
 mod trial;
+mod words;
 mod world;
 
 use std::fmt::Write as _;

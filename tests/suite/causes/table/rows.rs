@@ -99,7 +99,8 @@ pub const ROWS: &[Row] = &[
     row(Cause::RoutedToOtherEgress, "NatGatewayId = nat-"),
     row(Cause::NatSubnetNotPublic, "Routes[] = [10.8.0.0/16 -> local]"),
     row(Cause::IgwNotAttached, "State = blackhole").undo(Undo::Refused("DetachInternetGateway")),
-    row(Cause::VpcBlockPublicAccess, "InternetGatewayBlockMode = block-bidirectional"),
+    row(Cause::VpcBlockPublicAccess, "InternetGatewayBlockMode = block-bidirectional")
+        .left(&["/block_public_access/items/"]),
     row(Cause::NoPublicAddress, "Association absent").left(ADDRESS),
     row(Cause::AddressMoved, "DescribeAddresses"),
     row(Cause::SourceDestCheck, "SourceDestCheck = true"),

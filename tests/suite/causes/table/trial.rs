@@ -17,6 +17,7 @@ use natdeck::sandbox::world::{Delays, World};
 use natdeck::sandbox::{Options, Sandbox, Scenario};
 
 use super::rows::{Row, Undo};
+use super::words::objection;
 use super::world::Facts;
 
 /// A sandbox in memory and a session to it.
@@ -252,6 +253,10 @@ impl Trial {
     /// Repairs what is reported, one after the other, as `--fix` does.
     async fn repair(&mut self) -> Result<(), Failure> {
         while let Some((cause, repair)) = self.said.next_repair(&self.done) {
+            let finding = self.said.diagnosis.findings.iter().find(|finding| finding.cause == cause);
+            if let Some(objection) = finding.and_then(|finding| objection(&repair, finding)) {
+                return self.wrong(format!("\"{}\": {objection}", repair.title));
+            }
             let journals = self.journals.path().join(self.done.len().to_string());
             match self.bench.carry_out(&journals, &self.said.stack, &repair).await {
                 Ok(change) => self.changes.push(change),
