@@ -14,3 +14,9 @@ mod touched;
 mod undo;
 mod unseen;
 mod worlds;
+
+/// Counts and seeds, for whoever runs with `--nocapture`; and what is wrong at once, for whoever reads a long run.
+#[expect(clippy::print_stdout, reason = "the report of a test")]
+fn say(text: &str) {
+    println!("{text}");
+}
