@@ -7,5 +7,6 @@ use crate::model::{Network, VpcId};
 /// shown.
 pub async fn observe(session: &Session, vpc: Option<&VpcId>, earlier: Option<&Network>) -> Network {
     let scope = vpc.map_or(Scope::Region, |id| Scope::Vpc(id.clone()));
-    aws::observe(session, &scope, earlier).await
+    // On the heap: all the describe calls at once are a future that callers should not carry on their stacks.
+    Box::pin(aws::observe(session, &scope, earlier)).await
 }

@@ -32,8 +32,7 @@ pub(super) async fn make(context: Context<'_>, call: &RepairCall) -> Result<(), 
             send!(context, "AuthorizeSecurityGroupEgress", request).map(drop)
         }
         RepairCall::CreateBlockPublicAccessExclusion { subnet } => {
-            send!(context, "CreateVpcBlockPublicAccessExclusion", exclusion(context, subnet))?;
-            return Box::pin(super::settle::exclusion_in_force(context, subnet)).await;
+            return on_heap(|| exclude(context, subnet, false)).await;
         }
         RepairCall::CreateNetworkAclEntry { network_acl, entry } => {
             send!(context, "CreateNetworkAclEntry", acl_entry(context, network_acl.as_str(), entry)).map(drop)
@@ -72,15 +71,7 @@ pub(super) async fn undo(context: Context<'_>, call: &RepairCall) -> Result<(), 
             let request = ec2.revoke_security_group_egress().group_id(group.as_str()).ip_permissions(permission);
             send!(context, "RevokeSecurityGroupEgress", request).map(drop)
         }
-        RepairCall::CreateBlockPublicAccessExclusion { subnet } => {
-            let Some(id) =
-                Box::pin(super::settle::exclusion_of(context, subnet)).await?.and_then(|found| found.exclusion_id)
-            else {
-                return Ok(());
-            };
-            let request = ec2.delete_vpc_block_public_access_exclusion().exclusion_id(id);
-            send!(context, "DeleteVpcBlockPublicAccessExclusion", request).map(drop)
-        }
+        RepairCall::CreateBlockPublicAccessExclusion { subnet } => on_heap(|| exclude_no_more(context, subnet)).await,
         RepairCall::CreateNetworkAclEntry { network_acl, entry } => {
             let request = (ec2.delete_network_acl_entry())
                 .network_acl_id(network_acl.as_str())
@@ -131,10 +122,7 @@ pub(super) async fn dry_run(context: Context<'_>, call: &RepairCall) -> Result<(
             let request = ec2.authorize_security_group_egress().group_id(group.as_str()).ip_permissions(permission);
             send!(context, "AuthorizeSecurityGroupEgress", request.dry_run(true)).map(drop)
         }
-        RepairCall::CreateBlockPublicAccessExclusion { subnet } => {
-            let request = exclusion(context, subnet).dry_run(true);
-            send!(context, "CreateVpcBlockPublicAccessExclusion", request).map(drop)
-        }
+        RepairCall::CreateBlockPublicAccessExclusion { subnet } => on_heap(|| exclude(context, subnet, true)).await,
         RepairCall::CreateNetworkAclEntry { network_acl, entry } => {
             let request = acl_entry(context, network_acl.as_str(), entry).dry_run(true);
             send!(context, "CreateNetworkAclEntry", request).map(drop)
@@ -153,14 +141,21 @@ pub(super) async fn dry_run(context: Context<'_>, call: &RepairCall) -> Result<(
     }
 }
 
-fn exclusion(
-    context: Context<'_>,
-    subnet: &SubnetId,
-) -> aws_sdk_ec2::operation::create_vpc_block_public_access_exclusion::builders::CreateVpcBlockPublicAccessExclusionFluentBuilder
-{
-    (context.session.ec2().create_vpc_block_public_access_exclusion())
+/// Exempts a subnet from VPC Block Public Access and waits until that applies.
+async fn exclude(context: Context<'_>, subnet: &SubnetId, dry_run: bool) -> Result<(), Error> {
+    let request = (context.session.ec2().create_vpc_block_public_access_exclusion())
         .subnet_id(subnet.as_str())
         .internet_gateway_exclusion_mode(sdk::InternetGatewayExclusionMode::AllowBidirectional)
+        .dry_run(dry_run);
+    send!(context, "CreateVpcBlockPublicAccessExclusion", request)?;
+    on_heap(|| super::settle::exclusion_in_force(context, subnet)).await
+}
+
+async fn exclude_no_more(context: Context<'_>, subnet: &SubnetId) -> Result<(), Error> {
+    let found = on_heap(|| super::settle::exclusion_of(context, subnet)).await?;
+    let Some(id) = found.and_then(|found| found.exclusion_id) else { return Ok(()) };
+    let request = context.session.ec2().delete_vpc_block_public_access_exclusion().exclusion_id(id);
+    send!(context, "DeleteVpcBlockPublicAccessExclusion", request).map(drop)
 }
 
 fn acl_entry(
