@@ -16,7 +16,7 @@ pub(super) use call::direction_flag;
 
 use super::{Call, Output, Outputs, Plan, PlanKind, Step, StepId, StepState};
 use crate::model::{Network, Tags};
-use crate::reach::{Cause, Certainty, Finding, Place};
+use crate::reach::{Cause, Certainty, Finding, Place, Severity};
 
 /// What would be different afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,13 +58,33 @@ pub fn next<'a>(
     skip: impl Fn(&Finding) -> bool,
 ) -> Option<(&'a Finding, Repair)> {
     let downloads = findings.iter().any(|finding| is_download(finding.cause));
+    // Where a person has to let the host out first, a download would only fail.
+    let held = findings
+        .iter()
+        .any(|f| keeps_host_in(f.cause) && f.severity == Severity::Breaks && repair(f, network).is_none());
     let mut waiting: Vec<&Finding> = findings.iter().filter(|finding| !skip(finding)).collect();
+    waiting.retain(|finding| !(downloads && held && rank(finding.cause) > 0));
     waiting.sort_by_key(|finding| (finding.severity, if downloads { rank(finding.cause) } else { 0 }));
     waiting.into_iter().find_map(|finding| Some((finding, repair(finding, network)?)))
 }
 
 fn is_download(cause: Cause) -> bool {
     matches!(cause, Cause::HostNoFirewallTool | Cause::HostUserDataFailed)
+}
+
+/// What keeps the NAT host itself from the internet.
+fn keeps_host_in(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::VpcBlockPublicAccess
+            | Cause::NatSubnetNotPublic
+            | Cause::IgwNotAttached
+            | Cause::NoPublicAddress
+            | Cause::AddressMoved
+            | Cause::NatEgressRule
+            | Cause::AclNatEgress
+            | Cause::AclReplyNatIngress
+    )
 }
 
 /// Before or after a download, when one is needed.

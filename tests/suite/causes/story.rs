@@ -58,6 +58,7 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
     let client = &scene.client;
     let mut done: BTreeSet<String> = BTreeSet::new();
     let mut undone: BTreeSet<Cause> = BTreeSet::new();
+    let mut mended: BTreeSet<Cause> = BTreeSet::new();
     let mut patience = LOOKS_FOR_AGENTS;
     for _ in 0..injected.len() + MORE_LOOKS {
         let seen = operator.look(client).await;
@@ -66,6 +67,8 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
         let person = |finding: &&Finding| {
             injected.contains(&finding.cause)
                 && !undone.contains(&finding.cause)
+                // What was repaired may have left its mark in a log.
+                && !mended.contains(&finding.cause)
                 && repair::repair(finding, &seen.network).is_none()
         };
         let by_hand = findings.iter().find(person);
@@ -98,6 +101,7 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
             Some(fix) => {
                 story.lines.push(format!("  repairs {}: {}", finding.cause, fix.title));
                 done.insert(key(finding));
+                mended.insert(finding.cause);
                 story.repairs += 1;
                 if let Err(error) = operator.repair(&seen.network, finding, &fix).await {
                     story.wrong.push(format!("the repair of {} failed: {error}", finding.cause));
