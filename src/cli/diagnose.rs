@@ -193,8 +193,8 @@ async fn fix(
         for command in &repair.commands {
             terminal.say(&terminal.err.faint(&format!("    {command}")));
         }
-        if let Some(warning) = &repair.widens {
-            terminal.say(&format!("  {} {warning}", terminal.err.warn("widens:")));
+        if let Some(warning) = &repair.caution {
+            terminal.say(&format!("  {} {warning}", terminal.err.warn("caution:")));
         }
         if !yes && !terminal.ask_for("Do this? Type yes:", "yes")? {
             terminal.say("nothing was changed");

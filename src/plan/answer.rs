@@ -31,7 +31,7 @@ pub fn finding_json(row: &Row<'_>) -> Value {
             "title": repair.title,
             "changes": repair.changes,
             "commands": repair.commands,
-            "widens": repair.widens,
+            "caution": repair.caution,
         })),
     })
 }

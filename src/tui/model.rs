@@ -226,9 +226,9 @@ pub struct RepairDialog {
 }
 
 impl RepairDialog {
-    /// A repair that lets more pass than the packets in question is agreed to by typing.
+    /// A repair that lets more pass than the packets in question, or takes something from others, is agreed to by typing.
     pub fn must_type(&self) -> bool {
-        self.mend.repair.widens.is_some()
+        self.mend.repair.caution.is_some()
     }
 }
 

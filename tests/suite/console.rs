@@ -516,10 +516,10 @@ fn the_first_frame_is_there_before_any_answer_and_keys_answer_while_aws_is_slow(
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     console.see("waiting for the first answer");
     console.keys("?");
-    console.see("Symbols");
+    console.see("to the bottom");
     console.see("waiting for the first answer");
     console.keys(ESC);
-    console.see_that("the help is closed", |text| !text.contains("Symbols"));
+    console.see_that("the help is closed", |text| !text.contains("to the bottom"));
     console.see("waiting for the first answer");
     console.keys("q");
     assert_eq!(console.ended(), 0);

@@ -5,7 +5,6 @@ use super::console::Console;
 use super::support::Home;
 
 const CTRL_S: &str = "\u{13}";
-const ESC: &str = "\u{1b}";
 
 #[test]
 fn a_drill_is_found_repaired_checked_and_reported() {
@@ -40,7 +39,6 @@ fn a_drill_is_found_repaired_checked_and_reported() {
     let report = reports.iter().find(|path| path.extension().is_some_and(|extension| extension == "md")).unwrap();
     let text = std::fs::read_to_string(report).unwrap();
     assert!(text.contains("HOST_IP_FORWARD_OFF") && !text.contains("123456789012"), "{text}");
-    console.keys(ESC);
     console.keys("q");
     assert_eq!(console.ended(), 0);
     console.restored();

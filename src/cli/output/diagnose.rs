@@ -109,8 +109,8 @@ pub(super) fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timest
             for change in &repair.changes {
                 push(out, "      ", 6, &format!("{}: {} -> {}", change.what, change.before, change.after));
             }
-            if let Some(warning) = &repair.widens {
-                push(out, &format!("      {} ", paint.warn("widens:")), 14, warning);
+            if let Some(warning) = &repair.caution {
+                push(out, &format!("      {} ", paint.warn("caution:")), 15, warning);
             }
             for command in &repair.commands {
                 // Not broken: it is there to be copied.

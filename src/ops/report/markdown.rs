@@ -101,7 +101,7 @@ fn repair(out: &mut String, repaired: &Repaired) {
         Some(reason) => format!("**Not done**, at {:.0}: {}\n\n", repaired.at, inline(reason)),
     };
     push(out, &ended);
-    push(out, &sections::change(&repaired.changes, &repaired.commands, repaired.widens.as_deref()));
+    push(out, &sections::change(&repaired.changes, &repaired.commands, repaired.caution.as_deref()));
 }
 
 /// The data, as a reader can check it and `--snapshot` takes it.

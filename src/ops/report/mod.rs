@@ -69,7 +69,7 @@ pub struct Repaired {
     pub title: String,
     pub changes: Vec<Change>,
     pub commands: Vec<String>,
-    pub widens: Option<String>,
+    pub caution: Option<String>,
     /// When it ended.
     pub at: Timestamp,
     /// `None`: it came to its end. Otherwise why not.
@@ -84,7 +84,7 @@ impl Repaired {
             title: repair.title.clone(),
             changes: repair.changes.clone(),
             commands: repair.commands.clone(),
-            widens: repair.widens.clone(),
+            caution: repair.caution.clone(),
             at,
             failure,
         }

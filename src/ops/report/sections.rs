@@ -88,7 +88,7 @@ fn finding(out: &mut String, finding: &Finding, network: &Network, at: Timestamp
     match repair(finding, network) {
         Some(repair) => {
             let _ = write!(out, "**Repair:** {}\n\n", inline(&repair.title));
-            out.push_str(&change(&repair.changes, &repair.commands, repair.widens.as_deref()));
+            out.push_str(&change(&repair.changes, &repair.commands, repair.caution.as_deref()));
         }
         None if finding.certainty == Certainty::Guess => {}
         None => out.push_str("natdeck has no repair for it.\n\n"),
@@ -102,11 +102,11 @@ fn resource(id: &ResourceId, network: &Network) -> String {
 }
 
 /// What a repair changes, and how it is done by hand.
-pub fn change(changes: &[Change], commands: &[String], widens: Option<&str>) -> String {
+pub fn change(changes: &[Change], commands: &[String], caution: Option<&str>) -> String {
     let rows = changes.iter().map(|change| [code(&change.what), code(&change.before), code(&change.after)]);
     let mut out = table(["changes", "from", "to"], rows);
-    if let Some(widens) = widens {
-        let _ = write!(out, "**Widens:** {}\n\n", inline(widens));
+    if let Some(caution) = caution {
+        let _ = write!(out, "**Caution:** {}\n\n", inline(caution));
     }
     if !commands.is_empty() {
         out.push_str(&block("sh", &commands.join("\n")));

@@ -31,7 +31,7 @@ struct Script {
     /// The same for a person at the host.
     commands: Vec<String>,
     undo: Option<String>,
-    widens: Option<String>,
+    caution: Option<String>,
 }
 
 pub(super) fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
@@ -56,11 +56,11 @@ pub(super) fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
     let call = RepairCall::RunOnHost { instance, script: format!("{HEAD}{}", script.body), undo };
     let mut draft = Draft::one(script.title, script.change, Call::Repair(Box::new(call)));
     draft.commands = Some(script.commands);
-    Some(draft.widening(script.widens).finish(finding))
+    Some(draft.caution(script.caution).finish(finding))
 }
 
 fn plain(title: String, change: Change, body: String, commands: &[String], undo: Option<String>) -> Script {
-    Script { title, change, body, commands: commands.to_vec(), undo, widens: None }
+    Script { title, change, body, commands: commands.to_vec(), undo, caution: None }
 }
 
 /// Device names come from the host itself; nothing but a name may stand in a script.
@@ -249,7 +249,7 @@ fn accept(finding: &Finding, network: &Network, instance: &InstanceId) -> Option
     };
     let mut script =
         plain(title, change(format!("filter FORWARD of {instance}"), before, after), body, &commands, Some(undo));
-    script.widens = Some(if replies_only {
+    script.caution = Some(if replies_only {
         format!("{instance} forwards every reply that comes in by {out}, and nothing new")
     } else {
         format!("{instance} forwards whatever its security groups let {whom}, to any port, and nothing new by {out}")

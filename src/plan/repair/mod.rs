@@ -38,8 +38,9 @@ pub struct Repair {
     pub steps: Vec<Step>,
     /// The same by hand: aws CLI lines, or commands on the host.
     pub commands: Vec<String>,
-    /// What passes afterwards that is more than the packets in question, in words.
-    pub widens: Option<String>,
+    /// What to know before agreeing: what passes afterwards that is more than the packets in question ("widens …"), or
+    /// what else loses something by it.
+    pub caution: Option<String>,
 }
 
 /// The repair of a finding. `None`: natdeck has none, or is not sure what to change.
@@ -104,7 +105,7 @@ impl Repair {
             stack: stack.to_owned(),
             kind: PlanKind::Repair,
             steps: self.steps.clone(),
-            notes: self.widens.iter().cloned().collect(),
+            notes: self.caution.iter().cloned().collect(),
             blockers: Vec::new(),
         }
     }
@@ -115,18 +116,18 @@ struct Draft {
     title: String,
     changes: Vec<Change>,
     calls: Vec<Call>,
-    widens: Option<String>,
+    caution: Option<String>,
     /// In place of the aws CLI lines.
     commands: Option<Vec<String>>,
 }
 
 impl Draft {
     fn one(title: String, change: Change, call: Call) -> Self {
-        Self { title, changes: vec![change], calls: vec![call], widens: None, commands: None }
+        Self { title, changes: vec![change], calls: vec![call], caution: None, commands: None }
     }
 
-    fn widening(mut self, widens: Option<String>) -> Self {
-        self.widens = widens;
+    fn caution(mut self, caution: Option<String>) -> Self {
+        self.caution = caution;
         self
     }
 
@@ -149,7 +150,14 @@ impl Draft {
         }
         let lines = || steps.iter().map(|step| step.aws_cli(&Outputs::new())).collect();
         let commands = self.commands.unwrap_or_else(lines);
-        Repair { cause: finding.cause, title: self.title, changes: self.changes, steps, commands, widens: self.widens }
+        Repair {
+            cause: finding.cause,
+            title: self.title,
+            changes: self.changes,
+            steps,
+            commands,
+            caution: self.caution,
+        }
     }
 }
 

@@ -174,7 +174,7 @@ fn a_route_leads_to_a_nat_and_never_to_the_instance_that_asks() {
     let made = repair(&wrong, &network).unwrap();
     assert!(matches!(made.steps[0].call, Call::ReplaceRoute { .. }), "{:?}", made.steps);
     assert_eq!(made.changes[0].after, "eni-nat");
-    assert_eq!(made.widens, None);
+    assert_eq!(made.caution, None);
     wrong.subject.instance_id = Some(InstanceId::new(CLIENT));
     assert_eq!(repair(&wrong, &network), None);
 }
@@ -193,8 +193,8 @@ fn a_group_lets_in_the_private_subnet_and_nobody_else() {
     let made = repair(&finding(Cause::NatIngressRule), &network()).unwrap();
     let Call::AuthorizeSecurityGroupIngress { rule, .. } = &made.steps[0].call else { panic!("{:?}", made.steps) };
     assert_eq!(rule.peer, crate::plan::RulePeer::Ipv4("10.8.2.0/24".parse().unwrap()));
-    let said = made.widens.unwrap();
-    assert_eq!(said, "all protocols and ports are let in from 10.8.2.0/24, and from nowhere else");
+    let said = made.caution.unwrap();
+    assert_eq!(said, "widens sg-nat: all protocols and ports are let in from 10.8.2.0/24, and from nowhere else");
 }
 
 #[test]
@@ -202,8 +202,8 @@ fn what_is_let_out_to_the_world_says_so_and_is_one_port() {
     for cause in [Cause::NatEgressRule, Cause::ClientEgressRule] {
         let made = repair(&finding(cause), &network()).unwrap();
         assert_eq!(made.title, "Let tcp 443 out of sg-nat");
-        let said = made.widens.unwrap();
-        assert_eq!(said, "tcp 443 is let out to the whole internet from every interface in sg-nat");
+        let said = made.caution.unwrap();
+        assert_eq!(said, "widens sg-nat: tcp 443 is let out to the whole internet from every interface in it");
     }
 }
 
@@ -216,7 +216,7 @@ fn an_entry_comes_before_the_one_that_denies_or_not_at_all() {
     reply.evidence = vec![evidence("DescribeNetworkAcls acl-1", "Entries[]: RuleNumber = 2, Egress = false")];
     let made = repair(&reply, &with_deny(2, &["subnet-public", "subnet-other"])).unwrap();
     assert_eq!(made.changes[0].after, "entry 1 allows tcp 1024-65535 from 0.0.0.0/0");
-    let said = made.widens.unwrap();
+    let said = made.caution.unwrap();
     assert!(said.contains("the whole internet") && said.contains("subnet-public, subnet-other"), "{said}");
     reply.evidence = vec![evidence("DescribeNetworkAcls acl-1", "Entries[]: RuleNumber = 1, Egress = false")];
     assert_eq!(repair(&reply, &with_deny(1, &["subnet-public"])), None, "nothing comes before 1");
@@ -240,7 +240,7 @@ fn a_table_of_nfts_is_left_to_whoever_made_it() {
     assert_eq!(repair(&denied, &network()), None);
     denied.evidence = vec![evidence("iptables-save -c", ":FORWARD DROP")];
     let made = repair(&denied, &network()).unwrap();
-    assert!(made.widens.as_ref().unwrap().contains("nothing new by ens5"), "{:?}", made.widens);
+    assert!(made.caution.as_ref().unwrap().contains("nothing new by ens5"), "{:?}", made.caution);
 }
 
 #[test]

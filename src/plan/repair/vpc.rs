@@ -160,12 +160,12 @@ fn exclude(finding: &Finding) -> Option<Draft> {
     let what = format!("Block Public Access for {subnet}");
     let change = change(what, "blocked", "excluded (allow-bidirectional)");
     let title = format!("Exclude the NAT's subnet {subnet} from VPC Block Public Access");
-    let widens = format!(
-        "what has a public address in {subnet} reaches the internet and can be reached from it, as its groups let it, \
+    let caution = format!(
+        "widens what the region allows: what has a public address in {subnet} reaches the internet and can be reached from it, as its groups let it, \
          against what somebody switched on for the whole region"
     );
     let call = Call::Repair(Box::new(RepairCall::CreateBlockPublicAccessExclusion { subnet }));
-    Some(Draft::one(title, change, call).widening(Some(widens)))
+    Some(Draft::one(title, change, call).caution(Some(caution)))
 }
 
 fn give_address(finding: &Finding, network: &Network) -> Option<Draft> {
@@ -188,8 +188,8 @@ fn give_address(finding: &Finding, network: &Network) -> Option<Draft> {
             })),
             None => Call::AssociateAddress { address: Ref::Existing(id), network_interface: Ref::Existing(eni) },
         };
-        let widens = held.map(|held| format!("{held} loses this address: what uses it there loses its way out or in"));
-        return Some(Draft::one(title, change(what, "none", after), call).widening(widens));
+        let caution = held.map(|held| format!("{held} loses this address: what uses it there loses its way out or in"));
+        return Some(Draft::one(title, change(what, "none", after), call).caution(caution));
     }
     let title = format!("Allocate an Elastic IP and associate it with {eni}");
     let first = StepId::new("repair-1");
@@ -266,8 +266,11 @@ fn ingress(finding: &Finding, network: &Network) -> Option<Draft> {
         change(format!("{id} IpPermissions"), shown_rules(group, true), format!("and all traffic from {cidr}"));
     let title = format!("Let {subnet} ({cidr}) into {id}");
     let call = Call::AuthorizeSecurityGroupIngress { group: Ref::Existing(id), rule };
-    let widens = Some(format!("all protocols and ports are let in from {cidr}, and from nowhere else"));
-    Some(Draft::one(title, change, call).widening(widens))
+    let caution = Some(format!(
+        "widens {}: all protocols and ports are let in from {cidr}, and from nowhere else",
+        group.group_id
+    ));
+    Some(Draft::one(title, change, call).caution(caution))
 }
 
 fn egress(finding: &Finding, network: &Network) -> Option<Draft> {
@@ -285,9 +288,9 @@ fn egress(finding: &Finding, network: &Network) -> Option<Draft> {
     let change =
         change(format!("{id} IpPermissionsEgress"), shown_rules(group, false), format!("and {what} to 0.0.0.0/0"));
     let title = format!("Let {what} out of {id}");
-    let widens = Some(format!("{what} is let out to the whole internet from every interface in {id}"));
+    let caution = Some(format!("widens {id}: {what} is let out to the whole internet from every interface in it"));
     let call = Call::Repair(Box::new(RepairCall::AuthorizeSecurityGroupEgress { group: id, rule }));
-    Some(Draft::one(title, change, call).widening(widens))
+    Some(Draft::one(title, change, call).caution(caution))
 }
 
 /// An entry ahead of the one that denies, for this direction, protocol and port, and the private subnet where that is
@@ -331,12 +334,16 @@ fn entry(finding: &Finding, network: &Network) -> Option<Draft> {
     );
     let title = format!("Let {what} {way} {end} through {id}");
     let world = net.prefix_len() == 0;
-    let widens = (world || acl.subnet_ids.len() > 1).then(|| {
+    let caution = (world || acl.subnet_ids.len() > 1).then(|| {
         let whom = if world { "the whole internet".to_owned() } else { net.to_string() };
-        format!("{what} passes {way} for {whom}, in every subnet of this ACL: {}", subnets.join(", "))
+        format!(
+            "widens {}: {what} passes {way} for {whom}, in every subnet of this ACL: {}",
+            acl.network_acl_id,
+            subnets.join(", ")
+        )
     });
     let call = Call::Repair(Box::new(RepairCall::CreateNetworkAclEntry { network_acl: id, entry }));
-    Some(Draft::one(title, change, call).widening(widens))
+    Some(Draft::one(title, change, call).caution(caution))
 }
 
 /// A free number below that of the entry that denies. `None`: it is 1, so that nothing can come before it.
@@ -367,8 +374,8 @@ fn reboot(finding: &Finding) -> Option<Draft> {
     let instance = finding.subject.instance_id.clone()?;
     let title = format!("Reboot the NAT {instance}");
     let change = change(format!("{instance} InstanceStatus.Status"), "impaired", "rebooted");
-    let widens = Some(format!("everything that runs on {instance} is interrupted while it boots"));
-    Some(Draft::one(title, change, Call::Repair(Box::new(RepairCall::RebootInstances { instance }))).widening(widens))
+    let caution = Some(format!("everything that runs on {instance} is interrupted while it boots"));
+    Some(Draft::one(title, change, Call::Repair(Box::new(RepairCall::RebootInstances { instance }))).caution(caution))
 }
 
 /// The VPC's resolver, when it is what is switched off.

@@ -81,9 +81,10 @@ fn mending(shown: &Shown<'_>) -> Vec<Line> {
             let mut lines = hang(&first, &rest, &mend.repair.title, Tone::Ok, columns);
             if shown.open {
                 lines.extend(repair_lines(&mend.repair, columns).into_iter().map(|line| indented(line, 4)));
-            } else if mend.repair.widens.is_some() {
-                lines
-                    .push(rest.and("widens: ", Tone::Warn).and(shown.evidence, Tone::Key).and(" says what", Tone::Dim));
+            } else if mend.repair.caution.is_some() {
+                lines.push(
+                    rest.and("caution: ", Tone::Warn).and(shown.evidence, Tone::Key).and(" says what", Tone::Dim),
+                );
             }
             lines
         }
@@ -109,7 +110,7 @@ pub fn no_repair(finding: &Finding) -> String {
     }
 }
 
-/// Exactly what a repair changes and by what; the widening warning in its words.
+/// Exactly what a repair changes and by what; the caution in its words.
 pub fn repair_lines(repair: &Repair, columns: usize) -> Vec<Line> {
     let columns = columns.saturating_sub(4);
     let mut lines = Vec::new();
@@ -132,10 +133,10 @@ pub fn repair_lines(repair: &Repair, columns: usize) -> Vec<Line> {
             columns,
         ));
     }
-    if let Some(warning) = &repair.widens {
+    if let Some(warning) = &repair.caution {
         lines.extend(hang(
-            &Line::of("widens: ", Tone::Warn),
-            &Line::of("        ", Tone::Dim),
+            &Line::of("caution: ", Tone::Warn),
+            &Line::of("         ", Tone::Dim),
             warning,
             Tone::Warn,
             columns,

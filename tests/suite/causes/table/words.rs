@@ -25,13 +25,13 @@ pub fn objection(repair: &Repair, finding: &Finding) -> Option<String> {
     repair.steps.iter().find_map(|step| {
         let unsaid = must_say(&step.call).into_iter().find(|words| !says(repair, words));
         unsaid
-            .map(|words| format!("it does not say {words:?}: {:?}", repair.widens))
+            .map(|words| format!("it does not say {words:?}: {:?}", repair.caution))
             .or_else(|| not_a_script(&step.call))
     })
 }
 
 fn says(repair: &Repair, words: &str) -> bool {
-    repair.widens.as_ref().is_some_and(|widens| widens.contains(words))
+    repair.caution.as_ref().is_some_and(|caution| caution.contains(words))
 }
 
 /// The words without which a call must not be offered.
