@@ -22,10 +22,12 @@ pub fn inline(text: &str) -> String {
 
 /// The same as code, in a table's cell too.
 pub fn code(text: &str) -> String {
-    let text = one_line(text).replace('|', "\\|");
-    if text.is_empty() {
-        return String::new();
+    let text = one_line(text);
+    // In code a backslash cannot be escaped, and one before an escaped pipe would end the cell.
+    if text.is_empty() || text.contains("\\|") {
+        return inline(&text);
     }
+    let text = text.replace('|', "\\|");
     let fence = "`".repeat(longest_run(&text) + 1);
     // A space that is taken off again keeps a backtick at the edge apart from the fence.
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
@@ -60,7 +62,8 @@ fn one_line(text: &str) -> String {
     seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn is_unseen(c: char) -> bool {
+/// What a reader does not see, or what makes other text be seen otherwise.
+pub fn is_unseen(c: char) -> bool {
     let turns_direction = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
     c.is_control() || turns_direction || c == '\u{feff}'
 }
@@ -83,6 +86,7 @@ mod tests {
         let text = inline("a|b\n| c | @oncall <img src=x> \u{202e}evil\u{1b}[31m");
         assert_eq!(text, "a\\|b \\| c \\| &#64;oncall \\<img src=x\\> evil \\[31m");
         assert_eq!(code("a|b"), "`a\\|b`");
+        assert_eq!(code("a\\|b"), "a\\\\\\|b");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::cells::is_unseen;
+
 /// Characters to a line, where an object or a list can be broken at all.
 const COLUMNS: usize = 110;
 
@@ -9,7 +11,16 @@ const COLUMNS: usize = 110;
 pub fn pretty(value: &Value) -> String {
     let mut out = String::new();
     write(&mut out, value, 0);
-    out
+    // What nobody sees stands only within strings, apart from our own line breaks, and can be escaped there.
+    let mut seen = String::with_capacity(out.len());
+    for c in out.chars() {
+        if c != '\n' && is_unseen(c) {
+            seen.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            seen.push(c);
+        }
+    }
+    seen
 }
 
 fn write(out: &mut String, value: &Value, depth: usize) {
@@ -56,6 +67,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_nobody_sees_is_escaped_and_still_there() {
+        let value = json!({"a": "\u{202e}x\u{7f}\u{1b}\u{feff}\n", "b": ["é", "→"]});
+        let text = pretty(&value);
+        assert!(text.contains("\\u202ex\\u007f\\u001b\\ufeff\\n") && text.contains("é"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
 
     #[test]
     fn what_fits_stands_on_a_line_and_all_of_it_is_the_same_document() {

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use natdeck::model::{ApiCall, CallOutcome, Fact, Identity, InstanceId, World as Target};
-use natdeck::ops::report::{Incident, Key, Look, markdown, redact};
+use natdeck::model::{ApiCall, CallOutcome, Fact, Identity, InstanceId, Unknown, World as Target};
+use natdeck::ops::report::{self, Incident, Key, Look, markdown, redact};
 use natdeck::ops::{Looked, Question};
 use natdeck::reach::{
-    Certainty, Diagnosis, Disposition, Finding, Hop, Observations, PacketTest, Probe, gather_script, parse_health,
+    Cause, Certainty, Diagnosis, Disposition, Finding, Hop, Observations, PacketTest, Probe, gather_script,
+    parse_health,
 };
 use natdeck::sandbox::causes::{self, Scene};
 use natdeck::sandbox::world::World;
@@ -166,4 +167,78 @@ fn a_redacted_report_answers_the_same_and_holds_no_account_and_no_address() {
     let failed: Vec<String> =
         (0..worlds).filter_map(|seed| Some(format!("seed {seed}: {}", objection(seed)?))).collect();
     assert!(failed.is_empty(), "{} of {worlds} worlds\n{}", failed.len(), failed.join("\n"));
+}
+
+/// What others may have written into tags, messages and logs.
+const HOSTILE: [&str; 8] = [
+    "```\n# Resolved\n",
+    "````json natdeck-incident\n{}\n````",
+    "a | b || c \\| d",
+    "</details></summary><img src=x onerror=alert(1)>",
+    "@here *all* _clear_ [click](https://example.com) ![](https://example.com/p.png)",
+    "\u{202e}drawkcab\u{1b}[31m\r\u{7}",
+    "` `` ``` ````",
+    "\n\n## Cause\n\n| x |\n|---|\n",
+];
+
+/// The same incident, with `text` wherever others have a say.
+fn poisoned(mut incident: Incident, text: &str) -> Incident {
+    for instance in incident.network.instances.items_mut().values_mut() {
+        instance.tags.0.insert("Name".to_owned(), text.to_owned());
+    }
+    for group in incident.network.security_groups.items_mut().values_mut() {
+        group.description = text.to_owned();
+        group.tags.0.insert("Name".to_owned(), text.to_owned());
+    }
+    for host in incident.looked.hosts.values_mut() {
+        let Fact::Known(host) = host else { continue };
+        let chains = host.ruleset.tables.iter_mut().flat_map(|table| &mut table.chains);
+        chains.flat_map(|chain| &mut chain.rules).for_each(|rule| rule.text = text.to_owned());
+    }
+    if let Some(PacketTest::Ran { probes, .. }) = &mut incident.looked.observations.test {
+        probes.iter_mut().for_each(|probe| probe.message = text.to_owned());
+    }
+    incident.network.unknown.push(Unknown::new(text, text));
+    incident.identity.profile = Some(text.to_owned());
+    incident.calls[0].outcome = CallOutcome::NoAnswer { reason: text.to_owned() };
+    incident
+}
+
+/// The headings outside of what is fenced. All rows of a table must have as many cells.
+fn headings(report: &str) -> Vec<&str> {
+    let (mut headings, mut cells, mut fence) = (Vec::new(), None, None::<&str>);
+    for line in report.lines() {
+        let ticks = &line[..line.len() - line.trim_start_matches('`').len()];
+        let in_row = line.starts_with('|').then(|| line.replace("\\\\", "").replace("\\|", "").matches('|').count());
+        match fence {
+            Some(open) if line == open => fence = None,
+            Some(_) => continue,
+            None if ticks.len() >= 3 && !line[ticks.len()..].contains('`') => fence = Some(ticks),
+            None if line.starts_with('#') => headings.push(line.split(' ').next().unwrap()),
+            None => assert!(cells.is_none() || in_row.is_none() || cells == in_row, "{line}"),
+        }
+        cells = in_row;
+    }
+    assert_eq!(fence, None, "{report}");
+    headings
+}
+
+#[test]
+fn nothing_that_others_wrote_breaks_the_report() {
+    let Built { mut world, clients } = build(&Shape::random(&mut fastrand::Rng::with_seed(3)), 3);
+    let scene = Scene::find(&world, Some(&clients[0])).unwrap();
+    causes::inject(&mut world, &scene, Cause::HostIpForwardOff).unwrap();
+    let incident = incident(&mut world, &clients[0]);
+    let harmless = markdown(&poisoned(incident.clone(), "name")).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for text in HOSTILE {
+        let poisoned = poisoned(incident.clone(), text);
+        let report = markdown(&poisoned).unwrap();
+        assert_eq!(headings(&report), headings(&harmless), "{text:?}\n{report}");
+        assert!(!report.contains('\u{1b}') && !report.contains('\u{202e}'), "{text:?}");
+        std::fs::write(file.path(), &report).unwrap();
+        let opened = report::open(file.path()).unwrap();
+        assert!(!opened.edited, "{text:?}");
+        assert_eq!(opened.incident, poisoned, "{text:?}");
+    }
 }
