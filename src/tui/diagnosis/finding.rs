@@ -147,7 +147,7 @@ pub fn repair_lines(repair: &Repair, columns: usize) -> Vec<Line> {
     }
     for command in &repair.commands {
         for line in command.lines() {
-            lines.extend(hang(&indent, &Line::of("    ", Tone::Dim), line, Tone::Code, columns));
+            lines.extend(hang(&indent, &indent, line, Tone::Code, columns));
         }
     }
     lines

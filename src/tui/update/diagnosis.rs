@@ -171,7 +171,7 @@ fn see_whether_it_helped(model: &mut Model) {
         let through = address.map(|address| format!(" leaves through {address}")).unwrap_or(" gets out".to_owned());
         (true, format!("Repaired: {name}{through}."))
     } else {
-        let next = answer.diagnosis.first_break().map(|next| format!("{}: {}", next.cause, next.summary));
+        let next = answer.diagnosis.first_break().map(|next| format!("{} is in the way", next.cause));
         let next = next.unwrap_or_else(|| "packets do not pass, and nothing that can be seen stops them".to_owned());
         (false, format!("{} is repaired. Now {next}.", of.cause))
     };

@@ -134,7 +134,7 @@ fn what_was_behind_a_repaired_cause_is_named() {
     let effects = observe(&mut model, ailing(&Ailment::Host).0);
     answer_diagnoses(&mut model, effects, &Ailment::Host);
     assert!(
-        told(&model).starts_with("NO_ROUTE_TO_DESTINATION is repaired. Now HOST_IP_FORWARD_OFF:"),
+        told(&model) == "NO_ROUTE_TO_DESTINATION is repaired. Now HOST_IP_FORWARD_OFF is in the way.",
         "{}",
         told(&model)
     );
