@@ -216,7 +216,7 @@ fn reason(model: &Model, row: &CheckRow, columns: usize) -> Vec<Line> {
     }
     if result.verdict != Verdict::ViaNat {
         let key = model.keymap.key_of(Action::Explain);
-        lines.push(Line::of(key, Tone::Key).and(" shows the way, hop by hop", Tone::Dim));
+        lines.push(Line::of(key, Tone::Key).and(" says why, hop by hop", Tone::Dim));
     }
     lines
 }
