@@ -25,7 +25,7 @@ pub(super) fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
         Cause::MoreSpecificRoute => delete_route(finding, network)?,
         Cause::NatSubnetNotPublic => make_public(finding, network)?,
         Cause::IgwNotAttached => attach_gateway(finding)?,
-        Cause::VpcBlockPublicAccess => exclude(finding)?,
+        Cause::VpcBlockPublicAccess => exclude(finding, network)?,
         Cause::NoPublicAddress | Cause::AddressMoved => give_address(finding, network)?,
         Cause::SourceDestCheck | Cause::SourceDestCheckOnReply => check_off(finding)?,
         Cause::EniNotAttached => attach_interface(finding, network)?,
@@ -155,14 +155,19 @@ fn attach_gateway(finding: &Finding) -> Option<Draft> {
 }
 
 /// The one subnet, and not the VPC: nothing else in it needs an internet gateway for the clients' sake.
-fn exclude(finding: &Finding) -> Option<Draft> {
+fn exclude(finding: &Finding, network: &Network) -> Option<Draft> {
     let subnet = finding.subject.subnet_id.clone()?;
+    // A client that a wrong route leads to the gateway needs its route put right, not its subnet opened.
+    let client = &finding.subject.flow.as_ref()?.instance_id;
+    if network.interfaces_of(client).ok()?.iter().any(|interface| interface.subnet_id == subnet) {
+        return None;
+    }
     let what = format!("Block Public Access for {subnet}");
     let change = change(what, "blocked", "excluded (allow-bidirectional)");
     let title = format!("Exclude the NAT's subnet {subnet} from VPC Block Public Access");
     let caution = format!(
-        "widens what the region allows: what has a public address in {subnet} reaches the internet and can be reached from it, as its groups let it, \
-         against what somebody switched on for the whole region"
+        "widens what the region allows: what has a public address in {subnet} reaches the internet and can be \
+         reached from it, as its groups let it, against what somebody switched on for the whole region"
     );
     let call = Call::Repair(Box::new(RepairCall::CreateBlockPublicAccessExclusion { subnet }));
     Some(Draft::one(title, change, call).caution(Some(caution)))
