@@ -12,15 +12,11 @@ use super::inspect::refuse_blindness;
 use super::output::{Row, diagnose_json, diagnose_text};
 use super::{Answer, Context, Terminal};
 use crate::aws::Session;
-use crate::model::{Network, ResourceId, World};
+use crate::model::{Network, World};
 use crate::ops::report::{self, Incident, Look, Repaired, Saving};
 use crate::ops::{self, Looked, OUTSIDE, Question};
 use crate::plan::{Repair, repair};
-use crate::reach::{Diagnosis, Disposition, Finding};
-
-/// As often the world is looked at again after a repair before it is said not to have helped: AWS's describes lag, and
-/// agents come back late.
-const LOOKS_AFTER_REPAIR: u32 = 4;
+use crate::reach::{Diagnosis, Finding, FindingKey};
 
 pub async fn diagnose(context: &Context, arguments: &DiagnoseArguments) -> eyre::Result<Answer> {
     if arguments.fix && context.global.read_only {
@@ -146,11 +142,10 @@ pub(super) fn target(to: &str) -> eyre::Result<(&str, u16)> {
 
 /// 0 delivered, 1 broken, 3 cannot tell.
 pub(super) fn answer(diagnosis: &Diagnosis) -> Answer {
-    match diagnosis.disposition {
-        Disposition::Dropped => Answer::No,
-        _ if diagnosis.first_break().is_some() && diagnosis.disposition == Disposition::Delivered => Answer::No,
-        Disposition::Delivered => Answer::Yes,
-        Disposition::InsufficientInformation => Answer::CannotTest,
+    match (diagnosis.is_well(), diagnosis.is_broken()) {
+        (true, _) => Answer::Yes,
+        (_, true) => Answer::No,
+        _ => Answer::CannotTest,
     }
 }
 
@@ -183,7 +178,7 @@ async fn fix(
 ) -> eyre::Result<Seen> {
     let terminal = &context.terminal;
     let journals = context.journals(session).await?;
-    let mut done: Vec<String> = Vec::new();
+    let mut done: Vec<FindingKey> = Vec::new();
     while let Some((finding, repair)) = next(&seen, &done) {
         terminal.say(&format!("{} {}", terminal.err.strong(&finding.cause.name()), finding.summary));
         terminal.say(&format!("  repair: {}", repair.title));
@@ -211,11 +206,11 @@ async fn fix(
         let failure = made.as_ref().err().map(super::error_line);
         repairs.made.push(Repaired::new(&finding, &repair, Timestamp::now(), failure));
         made?;
-        done.push(key(&finding));
+        done.push(FindingKey::of(&finding));
         let mut pause = std::time::Duration::from_millis(200);
-        for _ in 0..LOOKS_AFTER_REPAIR {
+        for _ in 0..repair::LOOKS_AFTER {
             seen = look_again(session, question).await;
-            let still = seen.diagnosis.findings.iter().any(|finding| done.contains(&key(finding)));
+            let still = seen.diagnosis.findings.iter().any(|finding| done.contains(&FindingKey::of(finding)));
             if !still && answer(&seen.diagnosis) == Answer::Yes || next(&seen, &done).is_some() {
                 break;
             }
@@ -227,15 +222,9 @@ async fn fix(
     Ok(seen)
 }
 
-/// What tells a finding from another.
-fn key(finding: &Finding) -> String {
-    let id = finding.resource_id.as_ref().map(ResourceId::as_str).unwrap_or_default();
-    format!("{} {id} {:?}", finding.cause, finding.subject.subnet_id)
-}
-
 /// The next finding with a repair that was not made yet: what breaks first, then the warnings.
-fn next(seen: &Seen, done: &[String]) -> Option<(Finding, Repair)> {
-    let skip = |finding: &Finding| done.contains(&key(finding));
+fn next(seen: &Seen, done: &[FindingKey]) -> Option<(Finding, Repair)> {
+    let skip = |finding: &Finding| done.contains(&FindingKey::of(finding));
     let (finding, repair) = repair::next(&seen.diagnosis.findings, &seen.network, skip)?;
     Some((finding.clone(), repair))
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::aws::{self, RunOptions, Session};
+use super::ask::{ask, unknown};
+use crate::aws::Session;
 use crate::model::host::Hosts;
-use crate::model::{Fact, InstanceId, Network, PingStatus, Unknown};
-use crate::reach::{self, WayOut, way_out};
+use crate::model::{Fact, InstanceId, Network, PingStatus};
+use crate::reach::{GATHER, WayOut, parse_host, way_out};
 
 /// The facts of the NAT hosts that the routes of `clients` lead to. A host that cannot be asked is unknown, with the
 /// reason.
@@ -29,28 +30,13 @@ pub async fn gather(session: &Session, network: &Network, clients: impl Iterator
             hosts.insert(nat.clone(), unknown(&nat, "SSM does not reach it"));
         }
     }
-    if asked.is_empty() {
-        return hosts;
-    }
-    let options = RunOptions { execution_timeout_s: 60, delivery_timeout_s: 30, comment: "natdeck host facts".into() };
-    let outcome = aws::run_command(session, &asked, reach::GATHER, options, |id, result| {
-        let fact = match result.into_output().map(|(stdout, ..)| reach::parse_host(&stdout)) {
-            Ok(Ok(host)) => Fact::Known(host),
-            Ok(Err(error)) => unknown(&id, &error.to_string()),
-            Err(error) => unknown(&id, &error.message),
+    ask(session, &asked, GATHER, "natdeck host facts", |id, answer| {
+        let fact = match answer {
+            Ok(stdout) => parse_host(&stdout).map_or_else(|error| unknown(&id, &error.to_string()), Fact::Known),
+            Err((_, reason)) => unknown(&id, &reason),
         };
         hosts.insert(id, fact);
     })
     .await;
-    if let Err(error) = outcome {
-        for id in asked {
-            let fact = unknown(&id, &error.to_string());
-            hosts.entry(id).or_insert(fact);
-        }
-    }
     hosts
-}
-
-fn unknown<T>(id: &InstanceId, reason: &str) -> Fact<T> {
-    Fact::Unknown(Unknown::new(format!("facts of host {id}"), reason))
 }

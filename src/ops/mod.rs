@@ -3,6 +3,7 @@
 //! Everything here works through [`crate::aws`]; nothing knows whether AWS or the sandbox answers.
 
 mod action;
+mod ask;
 mod audit;
 mod change;
 mod check;

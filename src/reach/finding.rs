@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Code, Decision, Disposition, Evidence, Flow, Hop, Severity, Trace};
-use crate::model::{ResourceId, Unknown};
+use crate::model::{ResourceId, SubnetId, Unknown};
 
 /// How sure a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +46,24 @@ pub struct Finding {
     pub subject: Subject,
 }
 
+/// What tells a finding from another, also in another answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FindingKey {
+    pub cause: Cause,
+    resource_id: Option<ResourceId>,
+    subnet_id: Option<SubnetId>,
+}
+
+impl FindingKey {
+    pub fn of(finding: &Finding) -> Self {
+        Self {
+            cause: finding.cause,
+            resource_id: finding.resource_id.clone(),
+            subnet_id: finding.subject.subnet_id.clone(),
+        }
+    }
+}
+
 /// What a finding is about, typed: what a repair changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
@@ -53,7 +71,7 @@ pub struct Subject {
     pub flow: Option<Flow>,
     /// The packet as it was dropped: what a rule or an entry must let pass.
     pub packet: Option<DroppedPacket>,
-    pub subnet_id: Option<crate::model::SubnetId>,
+    pub subnet_id: Option<SubnetId>,
     pub route_table_id: Option<crate::model::RouteTableId>,
     /// The route that takes the packet, or the destination that needs one.
     pub destination: Option<crate::model::RouteDestination>,
@@ -129,6 +147,20 @@ impl Diagnosis {
         let lost = self.disposition != Disposition::Delivered;
         let stops = |hop: &Hop| matches!(hop.decision, Decision::Denied | Decision::Unknown);
         self.path.iter().position(stops).filter(|_| lost)
+    }
+
+    /// Packets arrive as they were meant to.
+    pub fn is_well(&self) -> bool {
+        self.disposition == Disposition::Delivered && self.first_break().is_none()
+    }
+
+    /// Packets are stopped, or arrive by a way that was not meant. Neither this nor well: it cannot be told.
+    pub fn is_broken(&self) -> bool {
+        match self.disposition {
+            Disposition::Dropped => true,
+            Disposition::Delivered => self.first_break().is_some(),
+            Disposition::InsufficientInformation => false,
+        }
     }
 
     /// What stops the packet now, or leads it elsewhere.

@@ -54,12 +54,12 @@ pub struct Probe {
     pub message: String,
 }
 
-impl Observations {
+impl PacketTest {
     /// The probes, if the test ran.
     pub fn probes(&self) -> Option<&[Probe]> {
-        match &self.test {
-            Some(PacketTest::Ran { probes, .. }) => Some(probes),
-            _ => None,
+        match self {
+            Self::Ran { probes, .. } => Some(probes),
+            Self::CouldNotRun { .. } => None,
         }
     }
 
@@ -68,8 +68,8 @@ impl Observations {
         self.probes()?.iter().find_map(|probe| probe.address)
     }
 
-    /// The test ran and something answered: an address service, or the far end at all. curl's 51, 52, 56 and 60 are an
-    /// answer that curl did not like.
+    /// It ran and something answered: an address service, or the far end at all. curl's 51, 52, 56 and 60 are an answer
+    /// that curl did not like.
     pub fn passed(&self) -> bool {
         let answered = |probe: &Probe| {
             matches!(probe.exit_code, 0 | 51 | 52 | 60) || (probe.exit_code == 56 && probe.connected == Some(true))
@@ -77,8 +77,27 @@ impl Observations {
         self.probes().is_some_and(|probes| probes.iter().any(answered))
     }
 
-    /// The test ran and nothing answered.
+    /// It ran and nothing answered.
     pub fn failed(&self) -> bool {
         self.probes().is_some() && !self.passed()
+    }
+}
+
+/// Of a packet test that was not tried nothing is said.
+impl Observations {
+    pub fn probes(&self) -> Option<&[Probe]> {
+        self.test.as_ref()?.probes()
+    }
+
+    pub fn address(&self) -> Option<IpAddr> {
+        self.test.as_ref()?.address()
+    }
+
+    pub fn passed(&self) -> bool {
+        self.test.as_ref().is_some_and(PacketTest::passed)
+    }
+
+    pub fn failed(&self) -> bool {
+        self.test.as_ref().is_some_and(PacketTest::failed)
     }
 }

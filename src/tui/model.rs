@@ -10,10 +10,10 @@ use tui_input::Input;
 use crate::model::{ApiCall, Identity, InstanceId};
 use crate::plan::{Outputs, Plan, PlanKind};
 use crate::reach::history::Watch;
-use crate::reach::{EgressResult, Finding, Trace, Verdict};
+use crate::reach::{EgressResult, Finding, FindingKey, Trace, Verdict};
 use crate::saga::{NodeState, RunMode};
 
-use super::diagnosis::{FindingKey, Inquiry, Mend, Story};
+use super::diagnosis::{Inquiry, Mend, Story};
 use super::drill_menu::{DrillMenu, Drills, Menu};
 use super::effect::{Generation, WalkDepth};
 use super::keymap::{Keymap, Place};

@@ -9,16 +9,15 @@ mod rows;
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 pub use rows::{AuditReport, AuditRow, explain};
 
-use super::check::{Chosen, FIRST, OUTSIDE, SECOND, code_of, parse, script_for, untestable};
-use super::diagnose::{ask_nats, hosts_on, options};
-use crate::aws::{self, CommandResult, Session};
-use crate::model::{Fact, InstanceId, Network, Unknown};
+use super::ask::{ask, facts, packet_test};
+use super::check::{Chosen, FIRST, OUTSIDE, SECOND, script_for, untestable};
+use super::diagnose::{ask_nats, hosts_on};
+use crate::aws::Session;
+use crate::model::{InstanceId, Network};
 use crate::reach::audit::{Asked, Audit, ClientFacts, ClientLook, Group, audit as diagnose_all};
-use crate::reach::{Code, PacketTest, Probe, gather_script, parse_health, parse_host};
+use crate::reach::{PacketTest, gather_script};
 
 /// Which instances send a packet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,8 +124,7 @@ fn to_look_at(audit: &Audit, asked: &Asked, at_most: usize) -> Vec<InstanceId> {
         look(id).is_some_and(|look| look.facts.is_none() && matches!(look.test, PacketTest::Ran { .. }))
     };
     let failed = |group: &&Group| {
-        let (_, observations) = asked.of(&group.representative);
-        observations.failed() && unseen(&&group.representative)
+        look(&group.representative).is_some_and(|look| look.test.failed()) && unseen(&&group.representative)
     };
     let groups = audit.groups.iter().filter(failed);
     groups.flat_map(|group| group.tested.iter().filter(unseen).take(at_most)).cloned().collect()
@@ -134,58 +132,23 @@ fn to_look_at(audit: &Audit, asked: &Asked, at_most: usize) -> Vec<InstanceId> {
 
 /// The packet test on all of these, by one command for each fifty.
 async fn test(session: &Session, ids: &[InstanceId]) -> Vec<(InstanceId, ClientLook)> {
+    let mut looks = Vec::with_capacity(ids.len());
     let script = script_for(&[FIRST, SECOND]);
-    let answers = run(session, ids, &script, "natdeck audit").await;
-    let look = |answer: Answer| match answer {
-        Ok(output) => PacketTest::Ran {
-            probes: parse(&output).into_iter().map(Probe::from).collect(),
-            observed_at: Some(Timestamp::now()),
-        },
-        Err((code, reason)) => PacketTest::CouldNotRun { code, reason },
-    };
-    answers.into_iter().map(|(id, answer)| (id, ClientLook { test: look(answer), facts: None })).collect()
+    ask(session, ids, &script, "natdeck audit", |id, answer| {
+        looks.push((id, ClientLook { test: packet_test(&answer), facts: None }));
+    })
+    .await;
+    looks
 }
 
 /// The instances' own kernels and settings.
 async fn look_at(session: &Session, ids: &[InstanceId]) -> Vec<(InstanceId, ClientFacts)> {
+    let mut all = Vec::with_capacity(ids.len());
     let script = gather_script(true);
-    let answers = run(session, ids, &script, "natdeck client facts").await;
-    let facts = |id: &InstanceId, answer: Answer| {
-        let unknown = |reason: String| Unknown::new(format!("facts of host {id}"), reason);
-        match answer {
-            Ok(output) => ClientFacts {
-                host: parse_host(&output).map_or_else(|error| Fact::Unknown(unknown(error.to_string())), Fact::Known),
-                health: parse_health(&output, Some(Timestamp::now()))
-                    .map_or_else(|error| Fact::Unknown(unknown(error.to_string())), Fact::Known),
-            },
-            Err((_, reason)) => {
-                ClientFacts { host: Fact::Unknown(unknown(reason.clone())), health: Fact::Unknown(unknown(reason)) }
-            }
-        }
-    };
-    answers.into_iter().map(|(id, answer)| (id.clone(), facts(&id, answer))).collect()
-}
-
-/// What a command printed, or why it did not run.
-type Answer = Result<String, (Code, String)>;
-
-/// Runs a script on all of these: what it printed, or why it did not run.
-async fn run(session: &Session, ids: &[InstanceId], script: &str, comment: &str) -> Vec<(InstanceId, Answer)> {
-    let mut answers: Vec<(InstanceId, Answer)> = Vec::with_capacity(ids.len());
-    if ids.is_empty() {
-        return answers;
-    }
-    let outcome = aws::run_command(session, ids, script, options(comment), |id, result: CommandResult| {
-        let code = code_of(&result);
-        answers.push((id, result.into_output().map(|(stdout, ..)| stdout).map_err(|error| (code, error.message))));
+    ask(session, ids, &script, "natdeck client facts", |id, answer| {
+        let facts = facts(&id, &answer);
+        all.push((id, facts));
     })
     .await;
-    if let Err(error) = outcome {
-        let refused = error.is_denied() || error.is_read_only();
-        let code = if refused { Code::TestAccessDenied } else { Code::TestDeliveryTimedOut };
-        let told: BTreeSet<InstanceId> = answers.iter().map(|(id, _)| id.clone()).collect();
-        let silent = ids.iter().filter(|id| !told.contains(*id));
-        answers.extend(silent.map(|id| (id.clone(), Err((code, error.to_string())))));
-    }
-    answers
+    all
 }

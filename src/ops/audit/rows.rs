@@ -7,7 +7,7 @@ use crate::model::{InstanceId, Network};
 use crate::ops::Overall;
 use crate::ops::check::{Chosen, OUTSIDE, blank, cannot_test};
 use crate::reach::audit::{Asked, Audit, Group, Told, audit, told_of};
-use crate::reach::{Cause, Disposition, EgressResult, Observations, PacketTest, Role, Severity, Verdict};
+use crate::reach::{Cause, Diagnosis, Disposition, EgressResult, PacketTest, Role, Severity, Verdict};
 
 /// What an audit found, and what it rests on.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,12 +60,12 @@ fn result(network: &Network, one: &Chosen, group: &Group, asked: &Asked, finding
         row.reason = Some(format!("not asked; {}", by_the_walk(group, broken)));
         return row;
     };
-    let observations = Observations { test: Some(look.test.clone()), ..Observations::default() };
-    if let Some(PacketTest::CouldNotRun { code, reason }) = &observations.test {
+    let test = &look.test;
+    if let PacketTest::CouldNotRun { code, reason } = test {
         return cannot_test(row, *code, reason.clone());
     }
-    if observations.passed() {
-        let seen = observations.address();
+    if test.passed() {
+        let seen = test.address();
         row.verdict = if row.expected_address.is_some() && row.expected_address == seen {
             Verdict::ViaNat
         } else {
@@ -73,7 +73,7 @@ fn result(network: &Network, one: &Chosen, group: &Group, asked: &Asked, finding
         };
         if asked_itself.is_some() {
             row.address = seen;
-            row.latency_ms = observations.probes().into_iter().flatten().find_map(|probe| probe.latency_ms);
+            row.latency_ms = test.probes().into_iter().flatten().find_map(|probe| probe.latency_ms);
         }
         if row.verdict == Verdict::OtherWayOut {
             row.reason = Some(other_way(seen, row.expected_address));
@@ -126,12 +126,7 @@ impl AuditReport {
         let stopped = |row: &AuditRow| row.findings.first().is_some_and(|told| told.cause == Cause::ClientNotRunning);
         let found = |row: &AuditRow| {
             let diagnosis = self.audit.groups.get(row.group).map(|group| &group.diagnosis);
-            let broken = diagnosis.is_some_and(|diagnosis| match diagnosis.disposition {
-                Disposition::Dropped => true,
-                Disposition::Delivered => diagnosis.first_break().is_some(),
-                Disposition::InsufficientInformation => false,
-            });
-            broken && !stopped(row)
+            diagnosis.is_some_and(Diagnosis::is_broken) && !stopped(row)
         };
         let broken =
             |row: &AuditRow| matches!(row.result.verdict, Verdict::NoEgress | Verdict::OtherWayOut) || found(row);

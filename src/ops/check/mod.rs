@@ -15,11 +15,12 @@ pub(super) use untestable::untestable;
 pub use verdict::OUTSIDE;
 pub(super) use verdict::{blank, cannot_test};
 
+use super::ask::ask;
 use super::host_facts;
-use crate::aws::{self, CommandResult, RunOptions, Session};
+use crate::aws::Session;
 use crate::model::host::Hosts;
 use crate::model::{InstanceId, Network};
-use crate::reach::{CheckProgress, Code, EgressResult, Role, Verdict};
+use crate::reach::{CheckProgress, EgressResult, Role, Verdict};
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +84,9 @@ pub async fn check(
         }
     }
     let mut silent: Vec<(InstanceId, Vec<probe::Attempt>)> = Vec::new();
-    let options =
-        RunOptions { execution_timeout_s: 60, delivery_timeout_s: 30, comment: "natdeck egress check".into() };
-    let outcome = aws::run_command(session, &asked, &probe::script(), options, |id, result| {
+    ask(session, &asked, &probe::script(), "natdeck egress check", |id, answer| {
         let Some(row) = rows.get_mut(&id) else { return };
-        match ran(result) {
+        match answer {
             Ok(stdout) => {
                 let attempts = probe::parse(&stdout);
                 if attempts.iter().any(|attempt| attempt.address.is_some()) {
@@ -103,17 +102,6 @@ pub async fn check(
         on_progress(CheckProgress::Answered(Box::new(row.clone())));
     })
     .await;
-    if let Err(error) = outcome {
-        let refused = error.is_denied() || error.is_read_only();
-        let (code, reason) =
-            (if refused { Code::TestAccessDenied } else { Code::TestDeliveryTimedOut }, error.to_string());
-        for id in &asked {
-            if let Some(row) = rows.get_mut(id).filter(|row| row.verdict == Verdict::CannotTest && row.code.is_none()) {
-                *row = verdict::cannot_test(row.clone(), code, reason.clone());
-                on_progress(CheckProgress::Answered(Box::new(row.clone())));
-            }
-        }
-    }
     if !silent.is_empty() {
         let hosts = host_facts::gather(session, network, silent.iter().map(|(id, _)| id)).await;
         for (id, attempts) in silent {
@@ -126,23 +114,6 @@ pub async fn check(
     let mut results: Vec<EgressResult> = rows.into_values().collect();
     results.sort_by_key(|row| (row.role == Role::Nat, row.instance_id.clone()));
     CheckReport { results }
-}
-
-/// The code of a command that did not run.
-pub(super) fn code_of(result: &CommandResult) -> Code {
-    match result {
-        CommandResult::DeliveryTimedOut | CommandResult::ExecutionTimedOut { .. } | CommandResult::NoResult => {
-            Code::TestDeliveryTimedOut
-        }
-        CommandResult::AccessDenied => Code::TestAccessDenied,
-        _ => Code::TestAgentOffline,
-    }
-}
-
-/// The output, when the command ran on the instance; else why it did not.
-fn ran(result: CommandResult) -> Result<String, (Code, String)> {
-    let code = code_of(&result);
-    result.into_output().map(|(stdout, ..)| stdout).map_err(|error| (code, error.message))
 }
 
 #[cfg(test)]

@@ -3,16 +3,15 @@
 
 use std::net::IpAddr;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::check::{FIRST, OUTSIDE, SECOND, parse, script_for, untestable};
-use crate::aws::{self, CommandResult, RunOptions, Session};
+use super::ask::{Answer, ask, facts, packet_test};
+use super::check::{FIRST, OUTSIDE, SECOND, script_for, untestable};
+use crate::aws::Session;
 use crate::model::host::Hosts;
 use crate::model::{Fact, Instance, InstanceId, InstanceState, Network, PingStatus, Unknown};
-use crate::reach::{
-    self, Code, Component, Diagnosis, Flow, Observations, PacketTest, Probe, gather_script, parse_health, parse_host,
-};
+use crate::reach::audit::ClientFacts;
+use crate::reach::{self, Code, Component, Diagnosis, Flow, Observations, gather_script};
 
 /// What is asked: where to, and how that is tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,16 +54,10 @@ pub async fn diagnose(session: &Session, network: &Network, question: &Question)
 pub async fn look(session: &Session, network: &Network, question: &Question) -> Looked {
     let client = &question.flow.instance_id;
     let nats = hosts_on_the_way(network, &question.flow);
-    let (from_client, from_nats) =
+    let (from_client, mut looked) =
         futures::join!(Box::pin(ask_client(session, network, question)), Box::pin(ask_nats(session, network, &nats)));
-    let mut looked = from_nats;
-    let (test, output) = from_client;
-    match (&test, output) {
-        (_, Some(output)) => take(&mut looked, client, &output),
-        (PacketTest::CouldNotRun { reason, .. }, None) => cannot_ask(&mut looked, client, reason),
-        (PacketTest::Ran { .. }, None) => {}
-    }
-    looked.observations.test = Some(test);
+    note(&mut looked, client, &from_client);
+    looked.observations.test = Some(packet_test(&from_client));
     looked
 }
 
@@ -112,76 +105,32 @@ pub(super) async fn ask_nats(session: &Session, network: &Network, nats: &[Insta
             }
         }
     }
-    if asked.is_empty() {
-        return looked;
-    }
-    let script = gather_script(false);
-    let outcome = aws::run_command(session, &asked, &script, options("natdeck host facts"), |id, result| match result
-        .into_output()
-    {
-        Ok((stdout, ..)) => take(&mut looked, &id, &stdout),
-        Err(error) => cannot_ask(&mut looked, &id, &error.message),
-    })
-    .await;
-    if let Err(error) = outcome {
-        for id in asked {
-            if !looked.hosts.contains_key(&id) {
-                cannot_ask(&mut looked, &id, &error.to_string());
-            }
-        }
-    }
+    ask(session, &asked, &gather_script(false), "natdeck host facts", |id, answer| note(&mut looked, &id, &answer))
+        .await;
     looked
 }
 
-pub(super) fn options(comment: &str) -> RunOptions {
-    RunOptions { execution_timeout_s: 60, delivery_timeout_s: 30, comment: comment.to_owned() }
-}
-
-fn cannot_ask(looked: &mut Looked, id: &InstanceId, reason: &str) {
-    let unknown = Unknown::new(format!("facts of host {id}"), reason);
-    looked.hosts.insert(id.clone(), Fact::Unknown(unknown.clone()));
-    looked.observations.health.insert(id.clone(), Fact::Unknown(unknown));
-}
-
-/// Reads what a host said.
-fn take(looked: &mut Looked, id: &InstanceId, output: &str) {
-    let unknown = |error: reach::FactsError| Unknown::new(format!("facts of host {id}"), error.to_string());
-    let host = parse_host(output).map_or_else(|error| Fact::Unknown(unknown(error)), Fact::Known);
+/// Keeps what a host said.
+fn note(looked: &mut Looked, id: &InstanceId, answer: &Answer) {
+    let ClientFacts { host, health } = facts(id, answer);
     looked.hosts.insert(id.clone(), host);
-    let health = parse_health(output, Some(Timestamp::now()));
-    let health = health.map_or_else(|error| Fact::Unknown(unknown(error)), Fact::Known);
     looked.observations.health.insert(id.clone(), health);
 }
 
-/// The packet test and the facts of the instance, in one command. The output is there when the command ran.
-async fn ask_client(session: &Session, network: &Network, question: &Question) -> (PacketTest, Option<String>) {
+/// The packet test and the facts of the instance, in one command.
+async fn ask_client(session: &Session, network: &Network, question: &Question) -> Answer {
     let id = &question.flow.instance_id;
-    let could_not = |code: Code, reason: String| (PacketTest::CouldNotRun { code, reason }, None);
     let Ok(Some(instance)) = network.instances.get(id) else {
-        return could_not(Code::TestAgentOffline, format!("{id} is not known"));
+        return Err((Code::TestAgentOffline, format!("{id} is not known")));
     };
-    if let Some((code, reason)) = untestable(network, instance) {
-        return could_not(code, reason);
+    if let Some(why) = untestable(network, instance) {
+        return Err(why);
     }
     let urls: Vec<&str> = question.urls.iter().map(String::as_str).collect();
     let script = format!("(\n{})\n{}", script_for(&urls), gather_script(true));
-    let mut ended = CommandResult::NoResult;
-    let asked = std::slice::from_ref(id);
-    let outcome =
-        aws::run_command(session, asked, &script, options("natdeck diagnose"), |_, result| ended = result).await;
-    if let Err(error) = outcome {
-        let refused = error.is_denied() || error.is_read_only();
-        let code = if refused { Code::TestAccessDenied } else { Code::TestDeliveryTimedOut };
-        return could_not(code, error.to_string());
-    }
-    let code = super::check::code_of(&ended);
-    match ended.into_output() {
-        Ok((stdout, ..)) => {
-            let probes = parse(&stdout).into_iter().map(Probe::from).collect();
-            (PacketTest::Ran { probes, observed_at: Some(Timestamp::now()) }, Some(stdout))
-        }
-        Err(error) => could_not(code, error.message),
-    }
+    let mut ended = Err((Code::TestDeliveryTimedOut, "SSM gave no answer".to_owned()));
+    ask(session, std::slice::from_ref(id), &script, "natdeck diagnose", |_, answer| ended = answer).await;
+    ended
 }
 
 /// The instance, or why it cannot be diagnosed.

@@ -23,7 +23,7 @@ pub fn markdown(incident: &Incident) -> Result<String, serde_json::Error> {
     let mut out = String::new();
     let instance_id = &incident.question.flow.instance_id;
     let outcome = match (&incident.after, incident.diagnosis_after()) {
-        (Some(_), Some(after)) if gets_out(&after) => ", repaired",
+        (Some(_), Some(after)) if after.is_well() => ", repaired",
         (Some(_), _) => ", not repaired",
         _ => "",
     };
@@ -55,10 +55,6 @@ pub fn markdown(incident: &Incident) -> Result<String, serde_json::Error> {
 
 fn push(out: &mut String, text: &str) {
     out.push_str(text);
-}
-
-fn gets_out(diagnosis: &Diagnosis) -> bool {
-    diagnosis.disposition == Disposition::Delivered && diagnosis.first_break().is_none()
 }
 
 fn title(instance_id: &str, diagnosis: &Diagnosis) -> String {

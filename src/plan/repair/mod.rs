@@ -18,6 +18,10 @@ use super::{Call, Output, Outputs, Plan, PlanKind, Step, StepId, StepState};
 use crate::model::{Network, Tags};
 use crate::reach::{Cause, Certainty, Finding, Place, Severity};
 
+/// As often the world is looked at again after a repair before it is said not to have helped: AWS's describes lag, and
+/// agents come back late.
+pub const LOOKS_AFTER: u32 = 4;
+
 /// What would be different afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {

@@ -129,11 +129,10 @@ impl Outcome {
         if let PacketTest::CouldNotRun { code, .. } = &look.test {
             return Self::CouldNot(*code);
         }
-        let observations = Observations { test: Some(look.test.clone()), ..Observations::default() };
-        if observations.passed() {
-            return Self::Passed(observations.address());
+        if look.test.passed() {
+            return Self::Passed(look.test.address());
         }
-        let probes = observations.probes().unwrap_or_default();
+        let probes = look.test.probes().unwrap_or_default();
         Self::Failed(probes.iter().map(|probe| (probe.exit_code, probe.resolved, probe.connected)).collect())
     }
 }

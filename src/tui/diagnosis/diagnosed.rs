@@ -9,7 +9,7 @@ use crate::model::host::Hosts;
 use crate::model::{InstanceId, Network};
 use crate::plan::answer::{self, Row};
 use crate::plan::{Plan, Repair};
-use crate::reach::{Diagnosis, Finding, Observations, Severity};
+use crate::reach::{Diagnosis, Finding, Observations};
 use crate::tui::effect::WalkDepth;
 
 /// The answer to "why can it not get out", and what it was made from.
@@ -88,8 +88,6 @@ impl Diagnosed {
 
     /// Whether packets leave as they were meant to.
     pub fn is_well(&self) -> bool {
-        let breaks = |finding: &Finding| finding.severity == Severity::Breaks;
-        self.diagnosis.disposition == crate::reach::Disposition::Delivered
-            && !self.diagnosis.findings.iter().any(breaks)
+        self.diagnosis.is_well()
     }
 }

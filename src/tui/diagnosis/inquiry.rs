@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{Diagnosed, Story, Tried};
-use crate::model::{InstanceId, ResourceId, SubnetId};
+use crate::model::InstanceId;
 use crate::plan::Repair;
-use crate::reach::{Cause, Finding};
+use crate::reach::{Finding, FindingKey};
 use crate::tui::effect::{Generation, WalkDepth};
 use crate::tui::message::Failure;
 use crate::tui::model::{Focus, Pane};
@@ -96,24 +96,6 @@ pub struct Attempt {
     pub of: FindingKey,
     pub finding: Finding,
     pub repair: Repair,
-}
-
-/// What tells a finding from another, also in another answer.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FindingKey {
-    pub cause: Cause,
-    resource_id: Option<ResourceId>,
-    subnet_id: Option<SubnetId>,
-}
-
-impl FindingKey {
-    pub fn of(finding: &Finding) -> Self {
-        Self {
-            cause: finding.cause,
-            resource_id: finding.resource_id.clone(),
-            subnet_id: finding.subject.subnet_id.clone(),
-        }
-    }
 }
 
 impl Inquiry {

@@ -8,5 +8,5 @@ mod path;
 
 pub use diagnosed::{Diagnosed, Mend, Story, Tried};
 pub use finding::{no_repair, repair_lines};
-pub use inquiry::{Aftermath, Asking, Attempt, FindingKey, Inquiry, PathForm};
+pub use inquiry::{Aftermath, Asking, Attempt, Inquiry, PathForm};
 pub use page::{BESIDE_FROM, Page, page};

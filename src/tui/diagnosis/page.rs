@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::finding::{self, Shown};
-use super::{Aftermath, Asking, Diagnosed, FindingKey, Inquiry, PathForm, path};
-use crate::reach::{Certainty, Disposition, PacketTest, Place, Severity};
+use super::{Aftermath, Asking, Diagnosed, Inquiry, PathForm, path};
+use crate::reach::{Certainty, Disposition, FindingKey, PacketTest, Place, Severity};
 use crate::tui::effect::WalkDepth;
 use crate::tui::keymap::Action;
 use crate::tui::model::{Model, Pace, Session};

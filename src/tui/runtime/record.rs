@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use super::super::backend::{Backend, EventSink};
-use super::super::diagnosis::{Diagnosed, Mend, Story};
+use super::super::diagnosis::{Diagnosed, Story};
 use super::super::drill::{Broken, Drill};
 use super::super::effect::WalkDepth;
 use super::super::message::{Failure, Prepared, RunEnd};
-use super::workbench::{chain, prepared, report};
+use super::workbench::{chain, mends, prepared, report};
 use crate::model::{ApiCall, Identity, InstanceId, Network};
 use crate::ops::report::Incident;
 use crate::ops::{self, Looked, Question};
-use crate::plan::{self, Output, Plan};
+use crate::plan::{Output, Plan};
 use crate::reach::{Cause, CheckProgress, Flow, Trace, walk};
 use crate::saga::{Event, RunMode};
 
@@ -66,11 +66,7 @@ impl Backend for Record {
         ops::diagnosable(&network, &instance_id)
             .map_err(|reason| Failure::new(format!("diagnose {instance_id}"), reason))?;
         let (diagnosis, Looked { hosts, observations }) = self.incident.ask(&self.question(&instance_id));
-        let mend = |finding| {
-            let repair = plan::repair::repair(finding, &network)?;
-            Some(Mend { repair, stack: ops::stack_of(&network, finding) })
-        };
-        let mends = diagnosis.findings.iter().map(mend).collect();
+        let mends = mends(&diagnosis, &network);
         let at = self.incident.at;
         Ok(Diagnosed { instance_id, depth, diagnosis, mends, network, hosts, observations, at })
     }

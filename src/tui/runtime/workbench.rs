@@ -17,7 +17,7 @@ use crate::model::host::Hosts;
 use crate::model::{ApiCall, Identity, InstanceId, Network, World};
 use crate::ops::{self, Change, ChangeError, Ended, Looked, PlanningError, Question};
 use crate::plan::{self, Output, Outputs, Plan, PlanKind, Spec};
-use crate::reach::{self, Cause, CheckProgress, Flow, Observations, Trace, walk};
+use crate::reach::{self, Cause, CheckProgress, Diagnosis, Flow, Observations, Trace, walk};
 use crate::saga::{Event, NodeState, RunMode, Stop};
 
 pub(super) mod report;
@@ -191,6 +191,15 @@ fn is_of(change: &Change, plan: &Plan) -> bool {
     change.steps().into_iter().map(|(step, _)| step).eq(&plan.steps)
 }
 
+/// What would put each finding right.
+pub(super) fn mends(diagnosis: &Diagnosis, network: &Network) -> Vec<Option<Mend>> {
+    let mend = |finding| {
+        let repair = plan::repair::repair(finding, network)?;
+        Some(Mend { repair, stack: ops::stack_of(network, finding) })
+    };
+    diagnosis.findings.iter().map(mend).collect()
+}
+
 /// What the Steps pane shows of a plan.
 pub(super) fn prepared(plan: Plan, outputs: Outputs, resumed: Vec<(String, NodeState)>) -> Prepared {
     let cost = plan::cost(&plan).map(|cost| cost_lines(&cost)).unwrap_or_default();
@@ -307,11 +316,7 @@ impl Backend for Workbench {
             }
         };
         let diagnosis = reach::diagnose(&network, &looked.hosts, &question.flow, &looked.observations);
-        let mend = |finding| {
-            let repair = plan::repair::repair(finding, &network)?;
-            Some(Mend { repair, stack: ops::stack_of(&network, finding) })
-        };
-        let mends = diagnosis.findings.iter().map(mend).collect();
+        let mends = mends(&diagnosis, &network);
         let Looked { hosts, observations } = looked;
         Ok(Diagnosed { instance_id, depth, diagnosis, mends, network, hosts, observations, at: Timestamp::now() })
     }

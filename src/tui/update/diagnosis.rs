@@ -3,7 +3,9 @@
 use jiff::SignedDuration;
 
 use crate::model::InstanceId;
-use crate::tui::diagnosis::{self, Aftermath, Asking, Diagnosed, FindingKey, Inquiry, PathForm, Tried};
+use crate::plan::repair;
+use crate::reach::FindingKey;
+use crate::tui::diagnosis::{self, Aftermath, Asking, Diagnosed, Inquiry, PathForm, Tried};
 use crate::tui::effect::{Effect, Generation, WalkDepth};
 use crate::tui::keymap::Action;
 use crate::tui::message::{Failure, RunEnd};
@@ -12,10 +14,6 @@ use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, label};
 
 use super::{answers, drills, in_tree, panes};
-
-/// As often the world is looked at again after a repair before it is said not to have helped: AWS's describes lag, and
-/// agents come back late.
-const LOOKS_AFTER_REPAIR: u32 = 4;
 
 /// What is asked so long after the last repair begins a new report.
 const STORY_S: i64 = 3_600;
@@ -156,7 +154,7 @@ fn see_whether_it_helped(model: &mut Model) {
     let still = findings.iter().any(|finding| FindingKey::of(finding) == of);
     let another =
         answer.mends.iter().zip(findings).any(|(mend, finding)| mend.is_some() && FindingKey::of(finding) != of);
-    if (still || !answer.is_well() && !another) && looks < LOOKS_AFTER_REPAIR {
+    if (still || !answer.is_well() && !another) && looks < repair::LOOKS_AFTER {
         let pause = SignedDuration::from_millis(200 * 3_i64.pow(looks));
         model.inquiry.aftermath = Aftermath::Looking { of, looks: looks + 1, next: Some(now + pause) };
         return;

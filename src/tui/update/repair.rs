@@ -6,8 +6,9 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use crate::plan::Outputs;
+use crate::reach::FindingKey;
 use crate::saga::RunMode;
-use crate::tui::diagnosis::{Aftermath, Attempt, FindingKey};
+use crate::tui::diagnosis::{Aftermath, Attempt};
 use crate::tui::effect::{Effect, WalkDepth};
 use crate::tui::message::Prepared;
 use crate::tui::model::{Activity, Dialog, Model, Overlay, RepairDialog, Steps};
