@@ -17,6 +17,7 @@ use natdeck::sandbox::{Options, Sandbox, Scenario};
 
 use super::region::{Region, inner, region};
 use super::support::Home;
+use super::world::launch_like;
 
 /// Unoptimised code gets thirty times as long, and a busy machine three attempts.
 const PATIENCE: u32 = if cfg!(debug_assertions) { 30 } else { 1 };
@@ -146,19 +147,7 @@ async fn eight() -> (Sandbox, Session, CallLog, Vec<InstanceId>) {
 /// Launches more instances like the first private one.
 fn add(world: &mut World, count: u32) {
     let like = world.network.instances.shown().values().find(|one| one.public_ip.is_none()).unwrap().clone();
-    let profile = like.instance_profile_arn.clone().unwrap();
-    let count = count.to_string();
-    let pairs = [
-        ("ImageId", like.image_id.as_str()),
-        ("InstanceType", like.instance_type.as_str()),
-        ("MinCount", count.as_str()),
-        ("MaxCount", count.as_str()),
-        ("SubnetId", like.subnet_id.as_ref().unwrap().as_str()),
-        ("SecurityGroupId.1", like.security_group_ids[0].as_str()),
-        ("IamInstanceProfile.Arn", profile.as_str()),
-    ];
-    let answer = world.handle(&Request::query(Service::Ec2, "RunInstances", pairs));
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    launch_like(world, &like, count);
     let later = world.now.checked_add(Duration::from_secs(400)).unwrap();
     settle(world, later).unwrap();
 }

@@ -1,8 +1,10 @@
-//! What two simulated worlds are compared by: every resource, with what differs from run to run left out.
+//! What two simulated worlds are compared by: every resource, with what differs from run to run left out; and how one
+//! gets more instances.
 
 use std::collections::BTreeMap;
 
-use natdeck::model::{InstanceState, Resource};
+use natdeck::model::{Instance, InstanceState, Resource};
+use natdeck::sandbox::wire::{Request, Service};
 use natdeck::sandbox::world::World;
 use regex::Regex;
 use serde_json::Value;
@@ -91,4 +93,21 @@ pub fn value_of(resource: Resource<'_>) -> Value {
         R::InstanceProfile(r) => serde_json::to_value(r),
     }
     .unwrap()
+}
+
+/// Launches more instances that share everything with one that is there.
+pub fn launch_like(world: &mut World, like: &Instance, count: u32) {
+    let profile = like.instance_profile_arn.clone().unwrap();
+    let count = count.to_string();
+    let pairs = [
+        ("ImageId", like.image_id.as_str()),
+        ("InstanceType", like.instance_type.as_str()),
+        ("MinCount", count.as_str()),
+        ("MaxCount", count.as_str()),
+        ("SubnetId", like.subnet_id.as_ref().unwrap().as_str()),
+        ("SecurityGroupId.1", like.security_group_ids[0].as_str()),
+        ("IamInstanceProfile.Arn", profile.as_str()),
+    ];
+    let answer = world.handle(&Request::query(Service::Ec2, "RunInstances", pairs));
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }

@@ -14,6 +14,7 @@ use natdeck::sandbox::scenario::settle;
 use natdeck::sandbox::wire::{Request, Service};
 use natdeck::sandbox::world::World;
 
+use super::super::world::launch_like;
 use super::random::candidates;
 use super::sight::hosts;
 use super::worlds::{Built, Shape, build};
@@ -24,17 +25,7 @@ const SEEDS: u64 = 40;
 fn crowd(world: &mut World, clients: &[InstanceId], rng: &mut fastrand::Rng) {
     for client in clients {
         let like = world.network.instances.shown()[client.as_str()].clone();
-        let count = rng.u8(2..=3).to_string();
-        let pairs = [
-            ("ImageId", like.image_id.as_str()),
-            ("InstanceType", like.instance_type.as_str()),
-            ("MinCount", count.as_str()),
-            ("MaxCount", count.as_str()),
-            ("SubnetId", like.subnet_id.as_ref().unwrap().as_str()),
-            ("SecurityGroupId.1", like.security_group_ids[0].as_str()),
-            ("IamInstanceProfile.Name", "ssm"),
-        ];
-        send(world, "RunInstances", &pairs);
+        launch_like(world, &like, rng.u8(2..=3).into());
     }
     let later = world.now.checked_add(Duration::from_secs(400)).unwrap();
     settle(world, later).unwrap();

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use natdeck::reach::{
     Cause, Certainty, Diagnosis, Disposition, Finding, Flow, Observations, Place, Severity, diagnose,
 };
-use natdeck::sandbox::causes::{self, BreakError, Scene};
+use natdeck::sandbox::causes;
 
 use super::operator::Operator;
 use super::random::may_show_as;
 use super::say;
-use super::sight::{IPIFY, curl, hosts};
+use super::sight::{IPIFY, broken, curl, hosts};
 use super::worlds::{Built, Shape, build};
 
 /// Causes that stop packets, and none.
@@ -64,17 +64,11 @@ fn objections(said: &Diagnosis, cause: Option<Cause>, got: &Result<String, Strin
 
 /// The answers of one world, with each operation denied.
 async fn look_blindly(built: &Built, client: usize, cause: Option<Cause>) -> (usize, Vec<String>) {
-    let mut world = built.world.clone();
-    let mut scene = Scene::find(&world, Some(&built.clients[client])).unwrap();
-    if let Some(cause) = cause {
-        let done =
-            causes::stage(&mut world, &mut scene, cause).and_then(|()| causes::inject(&mut world, &scene, cause));
-        match done {
-            Ok(_) => {}
-            Err(BreakError::NotHere { .. }) => return (0, Vec::new()),
-            Err(error) => return (0, vec![error.to_string()]),
-        }
-    }
+    let (mut world, scene) = match broken(built, client, cause) {
+        Ok(Some(broken)) => broken,
+        Ok(None) => return (0, Vec::new()),
+        Err(error) => return (0, vec![error.to_string()]),
+    };
     let got = curl(&mut world, &scene.client);
     let hosts = hosts(&mut world, &scene.client);
     let flow = Flow::https(scene.client.clone(), IPIFY);

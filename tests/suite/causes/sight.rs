@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use natdeck::model::host::Hosts;
 use natdeck::model::{Fact, InstanceId, Network, StatusCheck, Unknown};
-use natdeck::reach::{Diagnosis, Flow, GATHER, Observations, diagnose, parse_host};
+use natdeck::reach::{Cause, Diagnosis, Flow, GATHER, Observations, diagnose, parse_host};
+use natdeck::sandbox::causes::{self, BreakError, Scene};
 use natdeck::sandbox::world::World;
+
+use super::worlds::Built;
 
 /// Where `curl https://api.ipify.org` leads.
 pub const IPIFY: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::new(104, 26, 12, 205));
@@ -48,6 +51,22 @@ pub fn hosts(world: &mut World, client: &InstanceId) -> Hosts {
             (id, fact)
         })
         .collect()
+}
+
+/// The world with a cause for one of its clients, or as it is. `None`: the cause cannot be had there.
+pub fn broken(built: &Built, client: usize, cause: Option<Cause>) -> Result<Option<(World, Scene)>, BreakError> {
+    let mut world = built.world.clone();
+    let mut scene = Scene::find(&world, Some(&built.clients[client]))?;
+    if let Some(cause) = cause {
+        let done =
+            causes::stage(&mut world, &mut scene, cause).and_then(|()| causes::inject(&mut world, &scene, cause));
+        match done {
+            Ok(_) => {}
+            Err(BreakError::NotHere { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some((world, scene)))
 }
 
 /// The diagnosis of an instance from the snapshot and the hosts alone: no packet is sent.

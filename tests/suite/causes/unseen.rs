@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use natdeck::model::InstanceId;
 use natdeck::reach::{Cause, Certainty, Diagnosis, Disposition, Finding, Place, Severity};
-use natdeck::sandbox::causes::{self, BreakError, Scene};
+use natdeck::sandbox::causes::{self, Scene};
 use natdeck::sandbox::world::World;
 
 use super::operator::Operator;
 use super::random::may_show_as;
 use super::say;
-use super::sight::curl;
+use super::sight::{broken, curl};
 use super::worlds::{Built, Shape, build};
 
 /// What keeps the hosts from being asked.
@@ -85,17 +85,11 @@ fn objections(said: &Diagnosis, scene: &Scene, cause: Option<Cause>, works: bool
 }
 
 async fn look(built: &Built, client: usize, cause: Option<Cause>, silence: Silence) -> Option<Vec<String>> {
-    let mut world = built.world.clone();
-    let mut scene = Scene::find(&world, Some(&built.clients[client])).unwrap();
-    if let Some(cause) = cause {
-        let done =
-            causes::stage(&mut world, &mut scene, cause).and_then(|()| causes::inject(&mut world, &scene, cause));
-        match done {
-            Ok(_) => {}
-            Err(BreakError::NotHere { .. }) => return None,
-            Err(error) => return Some(vec![error.to_string()]),
-        }
-    }
+    let (mut world, scene) = match broken(built, client, cause) {
+        Ok(Some(broken)) => broken,
+        Ok(None) => return None,
+        Err(error) => return Some(vec![error.to_string()]),
+    };
     fall_silent(&mut world, &scene, silence);
     let works = curl(&mut world, &scene.client).is_ok();
     if works && cause.is_some_and(|cause| cause != Cause::RoutedToOtherEgress) {
