@@ -200,10 +200,6 @@ impl Error {
         self.kind == Kind::Denied
     }
 
-    pub fn is_dry_run_ok(&self) -> bool {
-        self.kind == Kind::DryRunOk
-    }
-
     pub fn is_read_only(&self) -> bool {
         self.kind == Kind::ReadOnly
     }

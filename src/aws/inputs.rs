@@ -2,7 +2,7 @@
 
 use super::error::{Error, Kind};
 use super::session::Session;
-use crate::model::{ImageId, InstanceId, Tags, VpcId};
+use crate::model::{ImageId, InstanceId, VpcId};
 use crate::plan::ImageSource;
 
 /// An image that instances can be started from.
@@ -74,17 +74,6 @@ pub async fn availability_zones(session: &Session) -> Result<Vec<String>, Error>
     Ok(zones)
 }
 
-/// Fails with [`Kind::NotFound`] and the zones that there are, when `zone` is none of the region's.
-pub async fn require_zone(session: &Session, zone: &str) -> Result<(), Error> {
-    let zones = availability_zones(session).await?;
-    if zones.iter().any(|known| known == zone) {
-        return Ok(());
-    }
-    let known = zones.join(", ");
-    let message = format!("there is no availability zone '{zone}' in {}; there are {known}", session.region());
-    Err(Error::new(Kind::NotFound, "", message))
-}
-
 /// Fails with [`Kind::NotFound`] when the region has no such VPC.
 pub async fn require_vpc(session: &Session, vpc_id: &VpcId) -> Result<(), Error> {
     const OPERATION: &str = "DescribeVpcs";
@@ -109,29 +98,6 @@ pub async fn require_instance(session: &Session, instance_id: &InstanceId) -> Re
     match instances.find(|instance| instance.instance_id() == Some(instance_id.as_str())) {
         Some(instance) => Ok(instance.vpc_id.map(VpcId::new)),
         None => Err(absent(session, "instance", instance_id.as_str(), "natdeck tree")),
-    }
-}
-
-/// The tags of a role, which a stack makes before the profile that holds it. `None`: there is no such role.
-pub async fn role_tags(session: &Session, role_name: &str) -> Result<Option<Tags>, Error> {
-    const OPERATION: &str = "GetRole";
-    match session.iam().get_role().role_name(role_name).send().await.map_err(session.on(OPERATION)) {
-        Ok(answer) => Ok(answer.role.map(|role| super::observe::iam_tags(role.tags.unwrap_or_default()))),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The tags of an instance profile. `None`: there is no such profile.
-pub async fn instance_profile_tags(session: &Session, name: &str) -> Result<Option<Tags>, Error> {
-    const OPERATION: &str = "GetInstanceProfile";
-    let request = session.iam().get_instance_profile().instance_profile_name(name);
-    match request.send().await.map_err(session.on(OPERATION)) {
-        Ok(answer) => {
-            Ok(answer.instance_profile.map(|profile| super::observe::iam_tags(profile.tags.unwrap_or_default())))
-        }
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

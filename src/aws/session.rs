@@ -22,7 +22,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::service_config::ServiceConfigKey;
 
 use super::call_log::{CallLog, Recorder};
-use super::error::{Error, Kind};
+use super::error::Error;
 use super::guard::Guard;
 use super::retry::{NobodyThere, NotTwice};
 use crate::model::{Identity, World};
@@ -271,11 +271,4 @@ fn endpoint_of(config: &SdkConfig) -> Option<String> {
         config.service_config()?.load_config(key.ok()?)
     };
     config.endpoint_url().map(str::to_owned).or_else(for_ec2)
-}
-
-impl Error {
-    /// Whether the session should be left and another made: a profile that gives no credentials any more.
-    pub fn needs_new_session(&self) -> bool {
-        matches!(self.kind, Kind::ExpiredCredentials | Kind::NoCredentials)
-    }
 }

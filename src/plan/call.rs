@@ -268,25 +268,6 @@ pub struct Launch {
     pub user_data: Option<String>,
 }
 
-/// What must be waited for after a call before its step counts as done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settle {
-    /// The VPC's or subnet's state is `available`.
-    Available,
-    /// The instance's state is `running`.
-    InstanceRunning,
-    /// The instance's state is `terminated`.
-    InstanceTerminated,
-    /// The interface's attachment is `attached`.
-    InterfaceAttached,
-    /// The interface's status is `available`.
-    InterfaceAvailable,
-    /// The endpoint's state is `available`.
-    EndpointAvailable,
-    /// The endpoint and its interfaces are gone.
-    EndpointGone,
-}
-
 impl Call {
     /// AWS's name of the operation: `CreateVpc`. For what is asked of hosts, `SendCommand`.
     pub fn operation(&self) -> &'static str {
@@ -385,34 +366,6 @@ impl Call {
             Self::CreateRole { .. } => &["role"],
             Self::CreateInstanceProfile { .. } => &["instance-profile"],
             _ => &[],
-        }
-    }
-
-    /// Whether the operation takes a client token, so that a repeated call makes nothing twice. The others are
-    /// found again by tag.
-    pub fn takes_client_token(&self) -> bool {
-        matches!(
-            self,
-            Self::RunInstances(_)
-                | Self::CreateNetworkInterface { .. }
-                | Self::CreateRouteTable { .. }
-                | Self::CreateVpcEndpoint { .. }
-        )
-    }
-
-    /// What to wait for after the answer. `None`: the answer is the effect.
-    pub fn settles(&self) -> Option<Settle> {
-        match self {
-            Self::CreateVpc { .. } | Self::CreateSubnet { .. } => Some(Settle::Available),
-            Self::RunInstances(_) => Some(Settle::InstanceRunning),
-            Self::CreateNetworkInterface { .. } | Self::DetachNetworkInterface { .. } => {
-                Some(Settle::InterfaceAvailable)
-            }
-            Self::AttachNetworkInterface { .. } => Some(Settle::InterfaceAttached),
-            Self::CreateVpcEndpoint { .. } => Some(Settle::EndpointAvailable),
-            Self::TerminateInstances { .. } => Some(Settle::InstanceTerminated),
-            Self::DeleteVpcEndpoints { .. } => Some(Settle::EndpointGone),
-            _ => None,
         }
     }
 }

@@ -20,7 +20,7 @@ mod terraform;
 
 use ipnet::Ipv4Net;
 
-pub use call::{Call, IngressRule, Launch, RouteVia, RulePeer, Settle, VpcAttribute};
+pub use call::{Call, IngressRule, Launch, RouteVia, RulePeer, VpcAttribute};
 pub use cost::{Cost, CostLine, cost};
 pub use marks::Mark;
 pub use output::{Output, Outputs, Produced, Ref, StepId, Unresolved};

@@ -193,12 +193,4 @@ impl<T: Produced> Ref<T> {
             (Err(unresolved), Self::Existing(_)) => unresolved.to_string(),
         }
     }
-
-    /// The step that makes it. `None`: it exists.
-    pub fn made_by(&self) -> Option<&StepId> {
-        match self {
-            Self::Existing(_) => None,
-            Self::Made(step) => Some(step),
-        }
-    }
 }

@@ -233,13 +233,6 @@ impl Watch {
     pub fn retain(&mut self, mut is_there: impl FnMut(&InstanceId) -> bool) {
         self.histories.retain(|id, _| is_there(id));
     }
-
-    /// The newest moments of change of all instances, newest first.
-    pub fn newest_turns(&self) -> Vec<&Turn> {
-        let mut turns: Vec<&Turn> = self.histories.values().flat_map(|history| &history.turns).collect();
-        turns.sort_by(|a, b| (b.to.at, &b.instance_id).cmp(&(a.to.at, &a.instance_id)));
-        turns
-    }
 }
 
 /// Latencies as bars of eight heights, the newest at the right, at most `columns` of them. What brought no answer is a

@@ -82,12 +82,6 @@ impl World {
         T::KIND.check(id)?;
         T::all(&self.records).get(id).ok_or_else(|| T::KIND.not_found(id))
     }
-
-    /// The same, to be changed.
-    pub fn kept_mut<T: Kept>(&mut self, id: &str) -> Result<&mut T, ApiError> {
-        T::KIND.check(id)?;
-        T::all_mut(&mut self.records).get_mut(id).ok_or_else(|| T::KIND.not_found(id))
-    }
 }
 
 /// A whole Describe action for a kind of resource in the records.
