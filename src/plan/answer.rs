@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Repair;
 use crate::model::InstanceId;
-use crate::reach::{Certainty, Component, Diagnosis, Disposition, Evidence, Finding, Observations};
+use crate::reach::{Certainty, Component, Diagnosis, Disposition, Evidence, Finding, Observations, Place, Severity};
 
 /// A finding and what would put it right.
 pub struct Row<'a> {
@@ -27,6 +27,7 @@ pub fn finding_json(row: &Row<'_>) -> Value {
         "summary": finding.summary,
         "explanation": finding.cause.explanation(),
         "evidence": finding.evidence.iter().map(evidence).collect::<Vec<_>>(),
+        "look_on_host": finding.cause.look_on_host(),
         "repair": row.repair.as_ref().map(|repair| json!({
             "title": repair.title,
             "changes": repair.changes,
@@ -93,6 +94,9 @@ pub fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &O
         (Disposition::Dropped, None) => {
             format!("{instance_id} does not reach {destination}, and nothing that natdeck can see stops it.")
         }
+        (Disposition::InsufficientInformation, Some(first)) if first.certainty == Certainty::Guess => {
+            format!("It cannot be told whether {instance_id} reaches {destination}; what fits is guessed.")
+        }
         (Disposition::InsufficientInformation, Some(first)) => {
             format!(
                 "It cannot be told whether {instance_id} reaches {destination}; {}: {}.",
@@ -104,6 +108,26 @@ pub fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &O
             format!("It cannot be told whether {instance_id} reaches {destination}{why}.")
         }
     }
+}
+
+/// The causes that are only guessed. They stand for each other, and not one behind the other.
+pub fn guesses(diagnosis: &Diagnosis) -> Vec<&Finding> {
+    let guessed = |f: &&Finding| f.severity == Severity::Breaks && f.certainty == Certainty::Guess;
+    diagnosis.findings.iter().filter(guessed).collect()
+}
+
+/// How a person finds out which of the guesses is true, in a sentence. `None`: nothing is guessed.
+pub fn how_to_tell(diagnosis: &Diagnosis) -> Option<String> {
+    let first = *guesses(diagnosis).first()?;
+    let id = first.resource_id.as_ref()?;
+    let look = format!("Look on {id} by the EC2 serial console or SSH");
+    Some(match first.cause.place() {
+        Place::NatHost => format!(
+            "{look}, or start its SSM agent and ask again. A reboot undoes what was changed at run time and kept \
+             nowhere: aws ec2 reboot-instances --instance-ids {id}"
+        ),
+        _ => format!("{look}."),
+    })
 }
 
 #[cfg(test)]

@@ -305,12 +305,43 @@ impl Cause {
             Self::TestEndpointBlocked => {
                 "Let port 443 in from the VPC at the endpoint's group, and switch its private DNS on."
             }
-            Self::TestAgentOffline => "Start it on the instance: systemctl start amazon-ssm-agent; else reboot.",
+            Self::TestAgentOffline => {
+                "Log in another way (EC2 serial console, SSH), start it (systemctl start amazon-ssm-agent), and see whether \
+                 a proxy or firewall of the instance itself keeps it from SSM. A reboot starts it too."
+            }
             Self::TestDeliveryTimedOut => "Restart the agent: systemctl restart amazon-ssm-agent; else reboot.",
             Self::TestAccessDenied => "Ask for ssm:SendCommand; natdeck iam-policy prints the least policy.",
             Self::TestTargetDown => "Wait, or ask another service: natdeck diagnose INSTANCE --to HOST:PORT.",
             _ => "The evidence says what is wrong; natdeck is not sure what was meant, so it changes nothing.",
         }
+    }
+
+    /// What tells on the host itself whether it is so, as one shell command. `None`: the host does not know.
+    pub fn look_on_host(self) -> Option<&'static str> {
+        Some(match self {
+            Self::HostUserDataFailed => "cloud-init status --long; tail -n 40 /var/log/cloud-init-output.log",
+            Self::HostNoFirewallTool => "command -v iptables nft",
+            Self::HostIpForwardOff => "sysctl net.ipv4.ip_forward",
+            Self::HostNoMasquerade | Self::HostMasqueradeWrongInterface => {
+                "iptables -t nat -S POSTROUTING; nft list ruleset"
+            }
+            Self::HostForwardDenied | Self::HostForwardReplyDenied => "iptables -S FORWARD; nft list ruleset",
+            Self::HostRpFilter => "sysctl -a 2> /dev/null | grep '[.]rp_filter'",
+            Self::HostInterfaceDown => "ip -brief address",
+            Self::HostDefaultRouteWrong => "ip route show default",
+            Self::HostNoReturnRoute => "ip route; ip rule",
+            Self::HostRulesNotPersistent => "systemctl list-unit-files --state=enabled",
+            Self::HostConntrackFull => "sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max",
+            Self::HostAllowanceExceeded => {
+                "for i in /sys/class/net/e*; do ethtool -S \"${i##*/}\"; done | grep exceeded"
+            }
+            Self::HostPortsExhausted => "cat /proc/net/stat/nf_conntrack; sysctl net.netfilter.nf_conntrack_count",
+            Self::HostPathMtu => "ip -details link; iptables -t mangle -S FORWARD",
+            Self::ClientDns => "cat /etc/resolv.conf; getent hosts api.ipify.org",
+            Self::ClientProxyOrFirewall => "env | grep -i _proxy; nft list ruleset",
+            Self::TestAgentOffline | Self::TestDeliveryTimedOut => "systemctl status amazon-ssm-agent",
+            _ => return None,
+        })
     }
 
     /// What AWS's Reachability Analyzer calls it, where it has a word

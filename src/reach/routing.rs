@@ -95,7 +95,8 @@ pub(super) fn prefix_list<'a>(network: &'a Network, id: &PrefixListId) -> Result
 
 /// A table of the same VPC that leads to a NAT and does not apply to `subnet_id`, which has no association of its own
 /// and so gets the main table: what an operator edited without associating it. One that applies to no subnet at all
-/// comes before those that serve others, and among these one that bears the subnet's name.
+/// comes before those that serve others, and among these one that bears the subnet's name. Where no table leads to a
+/// NAT, see [`meant_for_it`].
 pub(super) fn edited_but_not_applied<'a>(
     network: &'a Network,
     subnet_id: &SubnetId,
@@ -106,7 +107,9 @@ pub(super) fn edited_but_not_applied<'a>(
         return None;
     }
     let name = network.subnets.shown().get(subnet_id.as_str()).and_then(|subnet| subnet.tags.name());
-    let edited = tables.values().filter(|table| &table.vpc_id == vpc_id && !table.is_main()).filter_map(|table| {
+    let (main, others): (Vec<_>, Vec<_>) =
+        tables.values().filter(|table| &table.vpc_id == vpc_id).partition(|table| table.is_main());
+    let edited = others.iter().filter_map(|table| {
         let serves = table.subnet_ids().next().is_some();
         // A NAT that is stopped makes it a blackhole, and it is the table that was meant all the same.
         let nat = match table.default_route()?.target {
@@ -117,9 +120,43 @@ pub(super) fn edited_but_not_applied<'a>(
             _ => false,
         };
         let namesake = name.is_some() && table.tags.name() == name;
-        Some(((serves, !namesake, !nat), table))
+        Some(((serves, !namesake, !nat), *table))
     });
-    edited.min_by_key(|(rank, _)| *rank).map(|(_, table)| table)
+    let edited = edited.min_by_key(|(rank, _)| *rank).map(|(_, table)| table);
+    edited.or_else(|| meant_for_it(&main, &others, name))
+}
+
+/// The table that a subnet without association must have been meant to have, although it has no default route either:
+/// somebody made it and it applies to nothing, while nobody ever put a route into the main table. None where several
+/// could be meant.
+fn meant_for_it<'a>(main: &[&RouteTable], others: &[&'a RouteTable], name: Option<&str>) -> Option<&'a RouteTable> {
+    let as_made = |table: &RouteTable| table.routes.iter().all(|route| route.target == RouteTarget::Local);
+    if !main.iter().all(|table| as_made(table)) {
+        return None;
+    }
+    let idle = others.iter().filter(|table| table.associations.is_empty() && table.default_route().is_none());
+    let idle: Vec<&RouteTable> = idle.copied().collect();
+    let only = |tables: Vec<&'a RouteTable>| <[_; 1]>::try_from(tables).ok().map(|[table]| table);
+    only(idle.iter().copied().filter(|table| name.is_some() && table.tags.name() == name).collect())
+        .or_else(|| only(idle.iter().copied().filter(|table| !as_made(table)).collect()))
+        .or_else(|| only(idle))
+}
+
+/// The interface that leads out: it has a public address, or its subnet routes to an internet gateway, or it is the
+/// first.
+pub(super) fn outer<'a>(
+    network: &Network,
+    own: impl IntoIterator<Item = &'a NetworkInterface, IntoIter: Clone>,
+) -> Option<&'a NetworkInterface> {
+    let own = own.into_iter();
+    let public = |interface: &&NetworkInterface| {
+        let table = network.route_table_of(&interface.subnet_id, &interface.vpc_id).ok().flatten();
+        table.is_some_and(RouteTable::is_public)
+    };
+    own.clone()
+        .find(|interface| interface.public_ip().is_some())
+        .or_else(|| own.clone().find(public))
+        .or_else(|| own.clone().next())
 }
 
 /// The interface of a VPC that has a private address.

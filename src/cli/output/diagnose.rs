@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::Paint;
 use crate::model::InstanceId;
-use crate::plan::answer::{Row, verdict};
-use crate::reach::{Certainty, Decision, Diagnosis, Direction, Disposition, Observations, Severity};
+use crate::plan::answer::{Row, guesses, how_to_tell, verdict};
+use crate::reach::{Certainty, Decision, Diagnosis, Direction, Disposition, Evidence, Finding, Observations, Severity};
 
 /// Lines are broken so that they fit an 80 column terminal.
 const COLUMNS: usize = 79;
@@ -31,13 +31,18 @@ pub fn diagnose_text(
     path(&mut out, paint, diagnosis);
     let breaks = || rows.iter().filter(|row| row.finding.severity == Severity::Breaks);
     let warnings = || rows.iter().filter(|row| row.finding.severity == Severity::Warns);
-    if let Some(first) = breaks().next() {
-        out.push_str(&format!("\n{}\n", paint.strong("Cause")));
-        finding(&mut out, paint, first, now);
-    }
-    if breaks().count() > 1 {
-        out.push_str(&format!("\n{}\n", paint.strong("Behind it")));
-        breaks().skip(1).for_each(|row| finding(&mut out, paint, row, now));
+    let guesses = guesses(diagnosis);
+    if guesses.is_empty() {
+        if let Some(first) = breaks().next() {
+            out.push_str(&format!("\n{}\n", paint.strong("Cause")));
+            finding(&mut out, paint, first, now);
+        }
+        if breaks().count() > 1 {
+            out.push_str(&format!("\n{}\n", paint.strong("Behind it")));
+            breaks().skip(1).for_each(|row| finding(&mut out, paint, row, now));
+        }
+    } else {
+        guessed(&mut out, paint, diagnosis, &guesses, now);
     }
     if warnings().next().is_some() {
         out.push_str(&format!("\n{}\n", paint.strong("Warnings")));
@@ -87,6 +92,30 @@ fn pass_over(out: &mut String, paint: Paint, hops: &mut usize) {
     }
 }
 
+/// What fits, each with what tells whether it is so. They have their evidence in common.
+fn guessed(out: &mut String, paint: Paint, diagnosis: &Diagnosis, guesses: &[&Finding], now: Timestamp) {
+    let heading = if guesses.len() == 1 { "What fits" } else { "What fits, likeliest first" };
+    out.push_str(&format!("\n{}\n", paint.strong(heading)));
+    guesses.first().into_iter().for_each(|first| evidence(out, "  ", &first.evidence, now));
+    for guess in guesses {
+        out.push_str(&format!("  {} (guess)\n", paint.bad(&guess.cause.name())));
+        push(out, "    ", 4, &guess.summary);
+        if let Some(command) = guess.cause.look_on_host() {
+            out.push_str(&format!("    {}\n", paint.faint(command)));
+        }
+    }
+    if let Some(next) = how_to_tell(diagnosis) {
+        push(out, "  next: ", 8, &next);
+    }
+}
+
+fn evidence(out: &mut String, indent: &str, evidence: &[Evidence], now: Timestamp) {
+    for one in evidence {
+        let age = one.observed_at.map(|at| format!(" ({})", age(now, at))).unwrap_or_default();
+        push(out, &format!("{indent}- "), indent.len() + 2, &format!("{}: {}{age}", one.source, one.text));
+    }
+}
+
 pub(super) fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timestamp) {
     let finding = row.finding;
     let sure = match finding.certainty {
@@ -99,10 +128,7 @@ pub(super) fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timest
     out.push_str(&format!("  {name}{sure}{resource}\n"));
     push(out, "    ", 4, &finding.summary);
     push(out, "    ", 4, finding.cause.explanation());
-    for evidence in &finding.evidence {
-        let age = evidence.observed_at.map(|at| format!(" ({})", age(now, at))).unwrap_or_default();
-        push(out, "    - ", 6, &format!("{}: {}{age}", evidence.source, evidence.text));
-    }
+    evidence(out, "    ", &finding.evidence, now);
     match &row.repair {
         Some(repair) => {
             push(out, &format!("    {} ", paint.good("repair:")), 12, &repair.title);

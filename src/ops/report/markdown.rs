@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::cells::{block, code, inline, table};
 use super::{Incident, Repaired, file, json, sections};
 use crate::model::Network;
-use crate::plan::answer::verdict;
+use crate::plan::answer::{how_to_tell, verdict};
 use crate::reach::{Diagnosis, Disposition, Observations};
 
 /// What stands above a redacted report.
@@ -78,8 +78,17 @@ fn answer(out: &mut String, incident: &Incident, diagnosis: &Diagnosis) {
     let (breaks, warnings): (Vec<_>, Vec<_>) =
         diagnosis.findings.iter().cloned().partition(|finding| finding.severity == crate::reach::Severity::Breaks);
     let (first, behind) = breaks.split_at(usize::from(first.is_some()));
-    push(out, &sections::findings("Cause", first, network, incident.at));
-    push(out, &sections::findings("Behind it", behind, network, incident.at));
+    let next = how_to_tell(diagnosis);
+    // Guesses stand for each other, and not one behind the other.
+    if next.is_some() {
+        push(out, &sections::findings("What fits", &breaks, network, incident.at));
+    } else {
+        push(out, &sections::findings("Cause", first, network, incident.at));
+        push(out, &sections::findings("Behind it", behind, network, incident.at));
+    }
+    if let Some(next) = next {
+        let _ = write!(out, "**Next:** {}\n\n", inline(&next));
+    }
     push(out, &sections::findings("Warnings", &warnings, network, incident.at));
     if !diagnosis.unknown.is_empty() {
         push(out, "## Could not be seen\n\n");

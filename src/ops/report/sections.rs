@@ -90,7 +90,11 @@ fn finding(out: &mut String, finding: &Finding, network: &Network, at: Timestamp
             let _ = write!(out, "**Repair:** {}\n\n", inline(&repair.title));
             out.push_str(&change(&repair.changes, &repair.commands, repair.caution.as_deref()));
         }
-        None if finding.certainty == Certainty::Guess => {}
+        None if finding.certainty == Certainty::Guess => {
+            if let Some(command) = finding.cause.look_on_host() {
+                let _ = write!(out, "On the host {} tells.\n\n", code(command));
+            }
+        }
         None => out.push_str("natdeck has no repair for it.\n\n"),
     }
 }

@@ -6,8 +6,8 @@ use ipnet::Ipv4Net;
 
 use super::{Change, Draft, Repair, RepairCall, change};
 use crate::model::{
-    AclAction, AclDirection, AclEntry, Network, NetworkAcl, Protocol, ResourceId, Route, RouteDestination, RouteOrigin,
-    SecurityGroup, SubnetId,
+    AclAction, AclDirection, AclEntry, InternetGatewayId, Network, NetworkAcl, Protocol, ResourceId, Route,
+    RouteDestination, RouteOrigin, SecurityGroup, SubnetId, VpcId,
 };
 use crate::plan::{Call, IngressRule, Ref, RouteVia, RulePeer, StepId, VpcAttribute};
 use crate::reach::{Cause, DroppedPacket, Finding};
@@ -131,7 +131,7 @@ fn make_public(finding: &Finding, network: &Network) -> Option<Draft> {
     let route_table = Ref::Existing(table.clone());
     let title = format!("Point {destination} of the NAT's table {table} at {gateway}");
     let what = format!("{table} {destination}");
-    Some(match route_of(finding, network) {
+    let mut draft = match route_of(finding, network) {
         Some((route, _)) => Draft::one(
             title,
             change(what, format!("{} ({})", route.target, route.state), gateway.to_string()),
@@ -142,16 +142,29 @@ fn make_public(finding: &Finding, network: &Network) -> Option<Draft> {
             change(what, "no route", gateway.to_string()),
             Call::CreateRoute { route_table, destination, via },
         ),
-    })
+    };
+    // AWS refuses a route to a gateway that is not attached to the table's VPC.
+    let vpc = subject.vpc_id.clone()?;
+    let found = network.internet_gateways.get(&gateway).ok()??;
+    if !found.attachments.iter().any(|attachment| attachment.vpc_id == vpc) {
+        let (change, call) = attach(gateway, vpc);
+        draft.changes.insert(0, change);
+        draft.calls.insert(0, call);
+    }
+    Some(draft)
 }
 
 fn attach_gateway(finding: &Finding) -> Option<Draft> {
     let gateway = finding.subject.internet_gateway_id.clone()?;
     let vpc = finding.subject.vpc_id.clone()?;
-    let change = change(format!("{gateway} Attachments[]"), "none", vpc.to_string());
     let title = format!("Attach {gateway} to {vpc}");
-    let call = Call::AttachInternetGateway { internet_gateway: Ref::Existing(gateway), vpc: Ref::Existing(vpc) };
+    let (change, call) = attach(gateway, vpc);
     Some(Draft::one(title, change, call))
+}
+
+fn attach(gateway: InternetGatewayId, vpc: VpcId) -> (Change, Call) {
+    let change = change(format!("{gateway} Attachments[]"), "none", vpc.to_string());
+    (change, Call::AttachInternetGateway { internet_gateway: Ref::Existing(gateway), vpc: Ref::Existing(vpc) })
 }
 
 /// The one subnet, and not the VPC: nothing else in it needs an internet gateway for the clients' sake.
@@ -379,7 +392,10 @@ fn reboot(finding: &Finding) -> Option<Draft> {
     let instance = finding.subject.instance_id.clone()?;
     let title = format!("Reboot the NAT {instance}");
     let change = change(format!("{instance} InstanceStatus.Status"), "impaired", "rebooted");
-    let caution = Some(format!("everything that runs on {instance} is interrupted while it boots"));
+    let caution = Some(format!(
+        "everything that runs on {instance} is interrupted while it boots, and what was changed on it at run time and \
+         kept nowhere is lost"
+    ));
     Some(Draft::one(title, change, Call::Repair(Box::new(RepairCall::RebootInstances { instance }))).caution(caution))
 }
 

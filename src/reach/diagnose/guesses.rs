@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Draft;
-use crate::model::{InstanceId, ResourceId, Unknown};
+use crate::model::{InstanceId, PingStatus, ResourceId, Unknown};
 use crate::reach::walk::evidence;
 use crate::reach::{Cause, Certainty, Component, Decision, Disposition, Evidence, PacketTest, Probe, Trace};
 
@@ -117,36 +117,68 @@ impl Draft<'_> {
         }
     }
 
-    /// The test failed and nothing that can be seen says why: what fits it, called a guess.
+    /// Nothing that can be seen says why the test failed, or why it could not run: what fits, called a guess.
     pub(super) fn guess(&mut self, trace: &Trace) {
-        if !self.observations.failed() || self.breaks().next().is_some() {
+        if self.breaks().next().is_some() {
             return;
         }
-        let Some(probe) = self.observations.probes().and_then(<[Probe]>::first).cloned() else { return };
         let blind = trace.hops.last().filter(|hop| hop.component == Component::NatHost);
-        let blind = blind.filter(|hop| hop.decision == Decision::Unknown).and_then(|hop| hop.resource_id.clone());
-        let client = ResourceId::from(&self.flow.instance_id);
-        let (resource, fits) = match (blind, probe.exit_code) {
-            (Some(nat), _) => {
-                let fits = self.fits(&InstanceId::new(nat.as_str()), &probe);
-                (nat, fits)
+        let blind = blind.filter(|hop| hop.decision == Decision::Unknown).and_then(|hop| hop.resource_id.as_ref());
+        let nat = blind.map(|id| InstanceId::new(id.as_str()));
+        let lost = nat.as_ref().and_then(|nat| self.lost_agent(nat));
+        let probe = self.observations.probes().and_then(<[Probe]>::first).filter(|_| self.observations.failed());
+        let (resource, fits, mut evidence) = match (nat, probe) {
+            (Some(nat), Some(probe)) => {
+                let fits = self.fits(&nat, probe, lost.is_some());
+                (ResourceId::from(&nat), fits, vec![self.said(probe)])
             }
-            (None, 5 | 97) => (client, vec![(Cause::ClientProxyOrFirewall, "curl speaks to a proxy")]),
-            (None, _) => (
-                client,
-                vec![(Cause::ClientProxyOrFirewall, "nothing on the path stops it, so the instance itself may")],
-            ),
+            (None, Some(probe)) => {
+                let why = match probe.exit_code {
+                    5 | 97 => "curl speaks to a proxy",
+                    _ => "nothing on the path stops it, so the instance itself may",
+                };
+                let fits = vec![(Cause::ClientProxyOrFirewall, why)];
+                (ResourceId::from(&self.flow.instance_id), fits, vec![self.said(probe)])
+            }
+            // The client's agent rode on the same way out, and went with the NAT's.
+            (Some(nat), None) if lost.is_some() => {
+                let Some(client) = self.lost_agent(&self.flow.instance_id) else { return };
+                (ResourceId::from(&nat), self.takes_host_along(&nat), vec![client])
+            }
+            _ => return,
         };
+        evidence.extend(lost);
         for (cause, why) in fits {
-            let summary = format!("{why}; it cannot be seen whether that is so on {resource}");
-            let mut finding = self.finding(cause, Certainty::Guess, Some(resource.clone()), summary);
-            finding.evidence.push(self.said(&probe));
+            let mut finding = self.finding(cause, Certainty::Guess, Some(resource.clone()), why.to_owned());
+            finding.evidence.clone_from(&evidence);
             self.findings.push(finding);
         }
     }
 
-    /// What on a NAT host that cannot be asked fits the way in which the test failed, likeliest first.
-    fn fits(&self, nat: &InstanceId, probe: &Probe) -> Vec<(Cause, &'static str)> {
+    /// That a host answered SSM once and does not any more.
+    fn lost_agent(&self, host: &InstanceId) -> Option<Evidence> {
+        let agent = self.network.managed_instances.get(host).ok()??;
+        let (PingStatus::ConnectionLost, Some(last)) = (&agent.ping_status, agent.last_ping_at) else { return None };
+        let text = format!("PingStatus = {}, LastPingDateTime = {last:.0}", agent.ping_status);
+        let at = self.network.managed_instances.observed_at();
+        Some(evidence::call("DescribeInstanceInformation", host.as_str(), text, at))
+    }
+
+    /// What keeps a NAT host itself from the outside, and so its SSM agent.
+    fn takes_host_along(&self, nat: &InstanceId) -> Vec<(Cause, &'static str)> {
+        let mut fits = vec![
+            (Cause::HostDefaultRouteWrong, "without its default route the host sends it nowhere, or the wrong way"),
+            (Cause::HostConntrackFull, "a full table drops new connections in silence"),
+        ];
+        if self.network.interfaces_of(nat).is_ok_and(|own| own.len() > 1) {
+            fits.push((Cause::HostInterfaceDown, "an interface that is down takes nothing"));
+        }
+        fits
+    }
+
+    /// What on a NAT host that cannot be asked fits the way in which the test failed, likeliest first. When the host has
+    /// lost its own connection to SSM, that is what would take this along too.
+    fn fits(&self, nat: &InstanceId, probe: &Probe, lost: bool) -> Vec<(Cause, &'static str)> {
         if probe.exit_code == 7 {
             return vec![
                 (Cause::HostForwardDenied, "a REJECT rule answers at once"),
@@ -156,6 +188,7 @@ impl Draft<'_> {
         if probe.connected == Some(true) {
             return vec![(Cause::HostPathMtu, "the connection opens and then hangs")];
         }
+        let own = self.network.interfaces_of(nat).unwrap_or_default();
         let mut fits = vec![
             (Cause::HostIpForwardOff, "a host that does not forward drops in silence"),
             (Cause::HostNoMasquerade, "what is not translated is dropped in silence"),
@@ -164,14 +197,12 @@ impl Draft<'_> {
             (Cause::HostNoFirewallTool, "without iptables and nft nothing translates"),
             (Cause::HostForwardDenied, "a policy of DROP drops in silence"),
             (Cause::HostForwardReplyDenied, "a policy of DROP drops the replies in silence"),
-            (Cause::HostDefaultRouteWrong, "without its default route the host sends it nowhere, or the wrong way"),
-            (Cause::HostConntrackFull, "a full table drops new connections in silence"),
-            (Cause::HostPortsExhausted, "without a free source port new connections fail in silence"),
         ];
-        let own = self.network.interfaces_of(nat).unwrap_or_default();
+        let at = if lost { 0 } else { fits.len() };
+        fits.splice(at..at, self.takes_host_along(nat));
+        fits.push((Cause::HostPortsExhausted, "without a free source port new connections fail in silence"));
         // With one interface there is no other way for the reply to take.
         if own.len() != 1 {
-            fits.push((Cause::HostInterfaceDown, "an interface that is down takes nothing"));
             fits.push((Cause::HostRpFilter, "a strict reverse-path filter drops what comes another way"));
             let client = self.network.interfaces_of(&self.flow.instance_id).unwrap_or_default();
             let beside = client.first().is_some_and(|client| own.iter().any(|nat| nat.subnet_id == client.subnet_id));

@@ -8,7 +8,7 @@ use crate::model::host_health::{HostHealth, Persistence};
 use crate::model::{InstanceId, NetworkInterface, ResourceId};
 use crate::reach::flow::Packet;
 use crate::reach::host::{self, Passage, Problem, Stopped};
-use crate::reach::mend::outer;
+use crate::reach::routing::outer;
 use crate::reach::walk::evidence;
 use crate::reach::{Cause, Certainty, Evidence, Finding, PacketTest, Severity, Trace};
 

@@ -9,8 +9,8 @@ use crate::model::host::{
     Backend, BaseChain, Chain, ChainKind, ConntrackUse, Family, FilterTable, Hook, Host, HostInterface, HostRoute,
     HostRouteKind, MAIN_TABLE, Match, Policy, Rule, Target,
 };
-use crate::model::{InstanceId, Network, NetworkInterface, NetworkInterfaceId, RouteTable};
-use crate::reach::routing::has_address;
+use crate::model::{InstanceId, Network, NetworkInterface, NetworkInterfaceId};
+use crate::reach::routing::{has_address, outer};
 use crate::reach::{Cause, Subject};
 
 /// What interfaces in a VPC carry, in bytes (EC2 user guide, "Network MTU").
@@ -130,19 +130,6 @@ impl Mended<'_> {
             bring_up(&network, host, &interface);
         }
     }
-}
-
-/// The interface that leads out: its subnet routes to an internet gateway, or it has a public address, or it is the
-/// first.
-pub(in crate::reach) fn outer<'a>(network: &Network, own: &'a [NetworkInterface]) -> Option<&'a NetworkInterface> {
-    let public = |interface: &&NetworkInterface| {
-        let table = network.route_table_of(&interface.subnet_id, &interface.vpc_id).ok().flatten();
-        table.is_some_and(RouteTable::is_public)
-    };
-    own.iter()
-        .find(|interface| interface.public_ip().is_some())
-        .or_else(|| own.iter().find(public))
-        .or_else(|| own.first())
 }
 
 /// The name by which the kernel knows a network interface.

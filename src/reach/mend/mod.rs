@@ -5,8 +5,6 @@
 
 mod host;
 
-pub(super) use host::outer;
-
 use std::collections::BTreeMap;
 
 use super::candidate::{Candidate, nat_candidate};

@@ -9,7 +9,7 @@ fn igw() -> RouteTarget {
     RouteTarget::InternetGateway(id("igw-1", InternetGatewayId::new))
 }
 
-fn without_default_route(world: &mut Lab, table: &str) {
+pub(super) fn without_default_route(world: &mut Lab, table: &str) {
     world.table_mut(table).routes.retain(|route| !route.destination.is_ipv4_default());
 }
 
@@ -72,6 +72,17 @@ fn the_main_table_applies_where_the_edited_one_has_no_association() {
     // The same when the main table leads to the internet gateway, where a private address goes nowhere.
     world.route("rtb-main", "0.0.0.0/0", igw());
     assert_dropped(&world.https(), Code::MainTableApplies, "Main = true");
+}
+
+#[test]
+fn a_table_without_default_route_that_applies_to_nothing_was_meant_where_the_main_one_was_never_edited() {
+    let mut world = Lab::article();
+    world.table_mut("rtb-private").associations.clear();
+    without_default_route(&mut world, "rtb-private");
+    assert_dropped(&world.https(), Code::MainTableApplies, "Main = true");
+    // Somebody edited the main table: it is the one that is used here.
+    world.route("rtb-main", "192.0.2.0/24", eni_target("eni-outer"));
+    assert_dropped(&world.https(), Code::NoRouteToDestination, "Routes[] = ");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use super::causes::without_default_route;
 use super::world::*;
 use super::{assert_delivered, assert_dropped};
 use crate::model::host::{ConntrackUse, HostRouteKind, PolicyRule};
@@ -177,6 +178,17 @@ fn a_default_route_by_the_inner_interface_goes_in_circles() {
     host.routes.retain(|route| route.destination.prefix_len() > 0);
     host.routes.push(host_route("0.0.0.0/0", Some("10.8.2.1"), "ens6"));
     host.ruleset = rules("*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n");
+    assert_dropped(&world.https(), Code::HostDefaultRouteWrong, "default via 10.8.2.1 dev ens6");
+}
+
+#[test]
+fn a_wrong_default_route_is_told_from_a_subnet_that_is_not_public_also_where_both_are_so() {
+    let mut world = Lab::article();
+    let host = world.host("i-nat");
+    host.routes.retain(|route| route.destination.prefix_len() > 0);
+    host.routes.push(host_route("0.0.0.0/0", Some("10.8.2.1"), "ens6"));
+    host.ruleset = rules("*nat\n:POSTROUTING ACCEPT\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n");
+    without_default_route(&mut world, "rtb-public");
     assert_dropped(&world.https(), Code::HostDefaultRouteWrong, "default via 10.8.2.1 dev ens6");
 }
 

@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::reach::flow::Packet;
 use crate::reach::host::Told;
-use crate::reach::routing::{Chosen, choose, edited_but_not_applied, interface_with_address};
+use crate::reach::routing::{Chosen, choose, edited_but_not_applied, interface_with_address, outer};
 use crate::reach::{Code, Component, Decision, Direction, Evidence};
 
 /// Where a packet is routed from.
@@ -140,7 +140,7 @@ impl<'a> Walker<'a> {
         let back = interface.instance_id().is_some_and(|id| sender == Some(id) || self.forwarders.contains(&id));
         if back && !self.circling {
             let refused = self.direction == Direction::Forward && self.dies_of_old_age(from, interface, packet);
-            let stop = self.not_public(from, &packet);
+            let stop = self.not_public(from);
             self.refused = refused;
             return Err(stop);
         }
@@ -202,7 +202,7 @@ impl<'a> Walker<'a> {
         let mut evidence = vec![evidence::routes(self.network, table)];
         let mut detail = format!("{id} has no route to {}", packet.destination);
         let code = if self.forwarded_out() {
-            self.public_elsewhere(interface, packet, &mut detail, &mut evidence)
+            self.public_elsewhere(interface, &mut detail, &mut evidence)
         } else if let Some(edited) = edited_but_not_applied(self.network, subnet_id, vpc_id) {
             self.edited(subnet_id, table, edited, &mut detail, &mut evidence)
         } else {
@@ -248,45 +248,49 @@ impl<'a> Walker<'a> {
     }
 
     /// A NAT's packet does not come out: because it left by the wrong interface, when another would have led to an
-    /// internet gateway, or because the NAT's subnet is not public.
+    /// internet gateway or holds the NAT's public address, or because the NAT's subnet is not public.
     fn public_elsewhere(
         &self,
         left_by: Option<&NetworkInterface>,
-        packet: &Packet,
         detail: &mut String,
         evidence: &mut Vec<Evidence>,
     ) -> Code {
-        let others = left_by
+        let own = left_by
             .and_then(NetworkInterface::instance_id)
             .and_then(|id| self.network.interfaces_of(id).ok())
             .unwrap_or_default();
-        let better = others.into_iter().find(|interface| {
-            let table = self.network.route_table_of(&interface.subnet_id, &interface.vpc_id).ok().flatten();
-            let chosen = table.and_then(|table| choose(self.network, table, packet.destination).ok().flatten());
-            chosen.is_some_and(|chosen| matches!(chosen.route.target, RouteTarget::InternetGateway(_)))
+        let meant = outer(self.network, own.iter().copied());
+        let meant =
+            meant.filter(|one| left_by.is_none_or(|left| left.network_interface_id != one.network_interface_id));
+        let which = meant.and_then(|one| match one.public_ip() {
+            Some(address) => Some(format!("{} holds the NAT's public address {address}", one.network_interface_id)),
+            None => {
+                let table = self.network.route_table_of(&one.subnet_id, &one.vpc_id).ok().flatten();
+                table.filter(|table| table.is_public())?;
+                Some(format!("{} leads to the internet", one.network_interface_id))
+            }
         });
-        match better {
-            Some(interface) if left_by.is_some_and(|l| l.network_interface_id != interface.network_interface_id) => {
+        match which {
+            Some(which) => {
                 if let Some(pass) = &self.last_pass {
                     evidence.extend(evidence::lines(pass.lines.clone()));
                 }
-                let eni = &interface.network_interface_id;
-                *detail = format!("{detail}; the host sends it by the wrong interface: {eni} leads to the internet");
+                *detail = format!("{detail}; the host sends it by the wrong interface: {which}");
                 Code::HostDefaultRouteWrong
             }
-            _ => Code::NatSubnetNotPublic,
+            None => Code::NatSubnetNotPublic,
         }
     }
 
     /// The NAT's own table sends the packet back to the NAT.
-    pub(super) fn not_public(&mut self, from: &From<'_>, packet: &Packet) -> Stop {
+    pub(super) fn not_public(&mut self, from: &From<'_>) -> Stop {
         let id = &from.table.route_table_id;
         let mut evidence = vec![evidence::route(self.network, from.table, from.chosen.route)];
         let mut detail = format!(
             "{id} sends the NAT's packet to {}, where it came from, and not to an internet gateway",
             from.chosen.route.target
         );
-        let code = self.public_elsewhere(from.interface, packet, &mut detail, &mut evidence);
+        let code = self.public_elsewhere(from.interface, &mut detail, &mut evidence);
         self.deny(Component::RouteTable, Some(ResourceId::from(id)), code, detail, evidence)
     }
 
@@ -306,7 +310,7 @@ impl<'a> Walker<'a> {
                     evidence.push(why.evidence);
                     Code::IgwNotAttached
                 }
-                _ => self.public_elsewhere(from.interface, packet, &mut detail, &mut evidence),
+                _ => self.public_elsewhere(from.interface, &mut detail, &mut evidence),
             };
             return self.deny(Component::RouteTable, resource, code, detail, evidence);
         }

@@ -341,7 +341,7 @@ impl<'a> Walker<'a> {
             return Err(self.cannot_tell(component, resource, unknown));
         };
         if self.gateway_connections.iter().any(|(earlier, ..)| *earlier == id) {
-            return Err(self.not_public(from, &packet));
+            return Err(self.not_public(from));
         }
         if &gateway.subnet_id != from.subnet_id {
             self.acl(from.subnet_id, AclDirection::Egress, &packet)?;

@@ -88,7 +88,16 @@ fn mending(shown: &Shown<'_>) -> Vec<Line> {
             }
             lines
         }
-        None if shown.open => hang(&rest, &rest, &no_repair(shown.finding), Tone::Dim, columns),
+        None if shown.open => {
+            let mut lines = hang(&rest, &rest, &no_repair(shown.finding), Tone::Dim, columns);
+            if shown.finding.certainty == Certainty::Guess
+                && let Some(command) = shown.finding.cause.look_on_host()
+            {
+                lines.extend(hang(&rest, &rest, "On the host itself this tells:", Tone::Dim, columns));
+                lines.extend(hang(&rest, &rest, command, Tone::Code, columns));
+            }
+            lines
+        }
         None => Vec::new(),
     }
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use natdeck::model::NetworkInterface;
 use natdeck::ops::Overall;
 use natdeck::plan::repair;
-use natdeck::reach::{Cause, Disposition, Finding};
+use natdeck::reach::{Cause, Certainty, Disposition, Finding, Place};
 use natdeck::sandbox::causes::Scene;
 use natdeck::sandbox::world::World;
 
 use super::operator::{Operator, Seen};
 use super::touched::{Parts, parts, touched};
-use super::undo::take_back;
+use super::undo::{send, take_back};
 
 /// Looks at a world in which nothing is left to repair and an agent is still away.
 const LOOKS_FOR_AGENTS: usize = 3;
@@ -60,16 +60,18 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
     let mut undone: BTreeSet<Cause> = BTreeSet::new();
     let mut mended: BTreeSet<Cause> = BTreeSet::new();
     let mut patience = LOOKS_FOR_AGENTS;
+    let mut rebooted = false;
     for _ in 0..injected.len() + MORE_LOOKS {
         let seen = operator.look(client).await;
         story.lines.push(told(&seen));
         let findings = &seen.said.findings;
         let person = |finding: &&Finding| {
-            injected.contains(&finding.cause)
-                && !undone.contains(&finding.cause)
-                // What was repaired may have left its mark in a log.
-                && !mended.contains(&finding.cause)
-                && repair::repair(finding, &seen.network).is_none()
+            comes_upon(finding, injected).is_some_and(|cause| {
+                !undone.contains(&cause)
+                    // What was repaired may have left its mark in a log.
+                    && !mended.contains(&cause)
+                    && repair::repair(finding, &seen.network).is_none()
+            })
         };
         let by_hand = findings.iter().find(person);
         let by_natdeck = repair::next(findings, &seen.network, |finding| done.contains(&key(finding)));
@@ -107,10 +109,19 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
                     story.wrong.push(format!("the repair of {} failed: {error}", finding.cause));
                 }
             }
+            // As `how_to_tell` says: nobody knows which guess is true, and a reboot undoes what was set at run time.
+            None if finding.certainty == Certainty::Guess && finding.cause.place() == Place::NatHost => {
+                undone.extend(findings.iter().map(|finding| finding.cause));
+                operator.world(|world| reboot(world, &scene));
+                story.lines.push("  reboots the NAT".to_owned());
+                story.repairs += 1;
+                rebooted = true;
+            }
             None => {
-                undone.insert(finding.cause);
-                if operator.world(|world| take_back(world, &healthy, &scene, finding.cause)) {
-                    story.lines.push(format!("  takes {} back", finding.cause));
+                let Some(cause) = comes_upon(finding, injected) else { continue };
+                undone.insert(cause);
+                if operator.world(|world| take_back(world, &healthy, &scene, cause)) {
+                    story.lines.push(format!("  takes {cause} back"));
                     story.repairs += 1;
                 }
             }
@@ -126,14 +137,42 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
         story.wrong.push(format!("{} repairs for {faults} causes", story.repairs));
     }
     let after = operator.world(|world| parts(world));
-    story.wrong.extend(too_much(&before, &at_worst, &after, injected));
+    let booted = if rebooted || boots(injected) { parts(&booted(healthy, &scene).await) } else { Parts::new() };
+    let booted = |name: &String| booted.get(name).is_some_and(|part| after.get(name) == Some(part));
+    story.wrong.extend(too_much(&before, &at_worst, &after, injected, booted));
     story
+}
+
+/// Whether the NAT host boots on the way back.
+fn boots(injected: &[Cause]) -> bool {
+    injected.iter().any(|one| matches!(one, Cause::NatStatusCheckFailed | Cause::NatInstanceStopped))
+}
+
+/// What the healthy world is like after a reboot of the NAT: what was set on it at run time is gone.
+async fn booted(healthy: World, scene: &Scene) -> World {
+    let operator = Operator::at(healthy).await;
+    operator.world(|world| reboot(world, scene));
+    operator.world(|world| world.clone())
+}
+
+fn reboot(world: &mut World, scene: &Scene) {
+    send(world, "RebootInstances", &[("InstanceId.1", scene.nat.instance.as_str())]);
+}
+
+/// The injected cause that a person comes upon who follows a finding: itself, as a rule.
+fn comes_upon(finding: &Finding, injected: &[Cause]) -> Option<Cause> {
+    // Whose agent is away: the words say to look for a firewall of the instance's own.
+    let firewall = Cause::ClientProxyOrFirewall;
+    match finding.cause {
+        cause if injected.contains(&cause) => Some(cause),
+        Cause::TestAgentOffline if injected.contains(&firewall) => Some(firewall),
+        _ => None,
+    }
 }
 
 /// A host that keeps nothing over a boot is booted: what it forgets is forwarding and translation.
 fn forgets(injected: &[Cause]) -> bool {
-    injected.contains(&Cause::HostRulesNotPersistent)
-        && injected.iter().any(|one| matches!(one, Cause::NatStatusCheckFailed | Cause::NatInstanceStopped))
+    injected.contains(&Cause::HostRulesNotPersistent) && boots(injected)
 }
 
 /// What went with what was broken, does not come back with it, and is a fault of its own.
@@ -150,14 +189,22 @@ fn further_faults(world: &World, scene: &Scene, injected: &[Cause]) -> usize {
     usize::from(routes) + usize::from(address) + usize::from(reply_rule) + usize::from(forgets(injected))
 }
 
-/// What the repairs changed and nobody had broken. What a host repair keeps for the next boot is its business.
-fn too_much(before: &Parts, at_worst: &Parts, after: &Parts, injected: &[Cause]) -> Option<String> {
+/// What the repairs changed and nobody had broken. What a host repair keeps for the next boot is its business, and a
+/// boot leaves what a boot leaves.
+fn too_much(
+    before: &Parts,
+    at_worst: &Parts,
+    after: &Parts,
+    injected: &[Cause],
+    booted: impl Fn(&String) -> bool,
+) -> Option<String> {
     let address_lost = injected.iter().any(|one| matches!(one, Cause::NoPublicAddress | Cause::NatInstanceStopped));
     let broken = touched(before, at_worst);
     let kept = |name: &String| name.contains(" /etc/") || name.contains(" /usr/local/") || name.ends_with(" units");
     let more: Vec<String> = touched(at_worst, after)
         .into_iter()
         .filter(|name| !broken.contains(name) && touched(before, after).contains(name) && !kept(name))
+        .filter(|name| !booted(name))
         // The address that was lost is another one when it comes back.
         .filter(|name| !(name.starts_with("eipalloc-") && address_lost))
         .filter(|name| {

@@ -84,7 +84,7 @@ pub fn take_back(world: &mut World, healthy: &World, scene: &Scene, cause: Cause
     true
 }
 
-fn send(world: &mut World, action: &str, pairs: &[(&str, &str)]) {
+pub fn send(world: &mut World, action: &str, pairs: &[(&str, &str)]) {
     let response = world.handle(&Request::query(Service::Ec2, action, pairs.iter().copied()));
     assert_eq!(response.status, 200, "{action} {pairs:?}: {}", response.body);
 }
