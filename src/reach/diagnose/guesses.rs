@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Draft;
 use crate::model::{InstanceId, PingStatus, ResourceId, Unknown};
 use crate::reach::walk::evidence;
-use crate::reach::{Cause, Certainty, Component, Decision, Disposition, Evidence, PacketTest, Probe, Trace};
+use crate::reach::{Cause, Certainty, Code, Component, Decision, Disposition, Evidence, PacketTest, Probe, Trace};
 
 impl Draft<'_> {
     /// Names come before packets: a resolver that is switched off, or one that does not answer.
@@ -140,8 +140,8 @@ impl Draft<'_> {
                 let fits = vec![(Cause::ClientProxyOrFirewall, why)];
                 (ResourceId::from(&self.flow.instance_id), fits, vec![self.said(probe)])
             }
-            // The client's agent rode on the same way out, and went with the NAT's.
-            (Some(nat), None) if lost.is_some() => {
+            // The client's agent rode on the same way out, and went with the NAT's; nothing else took it along.
+            (Some(nat), None) if lost.is_some() && self.agent_offline() => {
                 let Some(client) = self.lost_agent(&self.flow.instance_id) else { return };
                 (ResourceId::from(&nat), self.takes_host_along(&nat), vec![client])
             }
@@ -153,6 +153,10 @@ impl Draft<'_> {
             finding.evidence.clone_from(&evidence);
             self.findings.push(finding);
         }
+    }
+
+    fn agent_offline(&self) -> bool {
+        matches!(&self.observations.test, Some(PacketTest::CouldNotRun { code: Code::TestAgentOffline, .. }))
     }
 
     /// That a host answered SSM once and does not any more.

@@ -4,7 +4,7 @@ use super::world::*;
 use crate::model::host::{Hook, Policy};
 use crate::model::*;
 use crate::reach::{
-    Cause, Certainty, Diagnosis, Disposition, Flow, Observations, PacketTest, Probe, Severity, diagnose,
+    Cause, Certainty, Code, Diagnosis, Disposition, Flow, Observations, PacketTest, Probe, Severity, diagnose,
 };
 
 type Change = fn(&mut Lab);
@@ -204,6 +204,19 @@ fn a_host_that_is_not_known_leaves_the_answer_open_and_what_is_behind_it_is_foun
 fn a_failed_test_with_a_host_that_cannot_be_seen_gives_guesses_that_are_called_so() {
     let mut world = Lab::article();
     world.hosts.clear();
+    let timed_out = Observations { test: Some(timed_out()), ..Observations::default() };
+    let diagnosis = diagnosed(&world, &timed_out);
+    assert_eq!(diagnosis.disposition, Disposition::Dropped, "the packet test says so");
+    assert_eq!(diagnosis.findings[0].cause, Cause::HostIpForwardOff);
+    assert!(diagnosis.findings.iter().all(|finding| finding.certainty == Certainty::Guess));
+    // What took its own agent along comes first.
+    lose_agent(&mut world, "i-nat");
+    let diagnosis = diagnosed(&world, &timed_out);
+    assert_eq!(diagnosis.findings[0].cause, Cause::HostDefaultRouteWrong);
+    assert!(diagnosis.findings[0].evidence.iter().any(|e| e.text.contains("PingStatus = ConnectionLost")));
+}
+
+fn timed_out() -> PacketTest {
     let probe = Probe {
         url: "https://api.ipify.org".to_owned(),
         exit_code: 28,
@@ -213,11 +226,37 @@ fn a_failed_test_with_a_host_that_cannot_be_seen_gives_guesses_that_are_called_s
         latency_ms: None,
         message: "timed out".to_owned(),
     };
-    let test = Some(PacketTest::Ran { probes: vec![probe], observed_at: None });
-    let diagnosis = diagnosed(&world, &Observations { test, ..Observations::default() });
-    assert_eq!(diagnosis.disposition, Disposition::Dropped, "the packet test says so");
-    assert!(!diagnosis.findings.is_empty());
-    assert!(diagnosis.findings.iter().all(|finding| finding.certainty == Certainty::Guess));
+    PacketTest::Ran { probes: vec![probe], observed_at: None }
+}
+
+fn lose_agent(world: &mut Lab, id: &str) {
+    let agent = ManagedInstance {
+        instance_id: InstanceId::new(id),
+        ping_status: PingStatus::ConnectionLost,
+        last_ping_at: Some(jiff::Timestamp::UNIX_EPOCH),
+        agent_version: String::new(),
+        platform_type: "Linux".to_owned(),
+        platform_name: String::new(),
+        platform_version: String::new(),
+    };
+    world.network.managed_instances.items_mut().insert(id.to_owned(), agent);
+}
+
+#[test]
+fn agents_that_went_together_are_a_hint_only_where_nothing_else_explains_them() {
+    let mut world = Lab::article();
+    world.hosts.clear();
+    ["i-nat", "i-client"].into_iter().for_each(|id| lose_agent(&mut world, id));
+    let untested = |code| {
+        let test = Some(PacketTest::CouldNotRun { code, reason: "its agent is away".to_owned() });
+        Observations { test, ..Observations::default() }
+    };
+    let said = diagnosed(&world, &untested(Code::TestAgentOffline));
+    assert_eq!(said.disposition, Disposition::InsufficientInformation);
+    assert_eq!(said.findings[0].cause, Cause::HostDefaultRouteWrong);
+    assert_eq!(said.findings[0].certainty, Certainty::Guess);
+    let said = diagnosed(&world, &untested(Code::TestEndpointBlocked));
+    assert_eq!(said.findings[0].cause, Cause::TestEndpointBlocked);
 }
 
 #[test]
