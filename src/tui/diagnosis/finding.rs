@@ -26,6 +26,7 @@ pub(super) struct Shown<'a> {
 pub(super) fn lines(shown: &Shown<'_>) -> Vec<Line> {
     let Shown { finding, columns, .. } = *shown;
     let (mark, tone) = match finding.severity {
+        Severity::Breaks if finding.certainty == Certainty::Guess => ("?", Tone::Unknown),
         Severity::Breaks => ("✗", Tone::Bad),
         Severity::Warns => ("!", Tone::Warn),
     };

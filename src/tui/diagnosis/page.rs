@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::finding::{self, Shown};
 use super::{Aftermath, Asking, Diagnosed, Inquiry, PathForm, path};
+use crate::plan::answer::how_to_tell;
 use crate::reach::{Certainty, Disposition, FindingKey, PacketTest, Place, Severity};
 use crate::tui::effect::WalkDepth;
 use crate::tui::keymap::Action;
@@ -17,6 +18,9 @@ use crate::tui::widget::line::{Line, hang};
 
 /// From so many columns on, the path stands beside the findings.
 pub const BESIDE_FROM: usize = 112;
+
+/// The heading of guesses, which stand for each other.
+const GUESSED: &str = "What fits, likeliest first";
 
 /// All lines of the pane.
 #[derive(Debug, Default)]
@@ -216,9 +220,8 @@ fn findings(model: &Model, answer: &Diagnosed, columns: usize, page: &mut Page) 
         let heading = match (finding.severity, at) {
             _ if finding.cause.place() == Place::Test => "Why it could not be tested",
             (Severity::Warns, _) => "Warnings: it works, but",
-            (Severity::Breaks, 0) if finding.certainty == Certainty::Guess => "What fits",
+            (Severity::Breaks, _) if finding.certainty == Certainty::Guess => GUESSED,
             (Severity::Breaks, 0) => "Cause",
-            (Severity::Breaks, _) if section == "What fits" => section,
             (Severity::Breaks, _) => "Behind it: would bite next",
         };
         if heading != section {
@@ -227,6 +230,12 @@ fn findings(model: &Model, answer: &Diagnosed, columns: usize, page: &mut Page) 
             }
             section = heading;
             page.body.push(Line::of(heading, Tone::Heading));
+            if section == GUESSED
+                && let Some(next) = how_to_tell(&answer.diagnosis)
+            {
+                let indent = Line::of("  ", Tone::Dim);
+                page.body.extend(hang(&indent, &indent, &next, Tone::Dim, columns));
+            }
         }
         let shown = Shown {
             finding,

@@ -25,6 +25,8 @@ pub enum Ailment {
     Group,
     /// SSM reaches nobody.
     Silence,
+    /// SSM does not reach the NAT, and the test fails.
+    Blind,
 }
 
 /// The network and the NAT host with an ailment, and what the packet test shows.
@@ -33,7 +35,7 @@ pub fn ailing(ailment: &Ailment) -> (Network, Hosts, Observations) {
     health.observed_at = Some(at(-1));
     health.persistence = Some(Persistence { units: vec!["natdeck-nat.service".to_owned()], ..Persistence::default() });
     match ailment {
-        Ailment::None | Ailment::Silence => {}
+        Ailment::None | Ailment::Silence | Ailment::Blind => {}
         Ailment::Route => {
             let table = network.route_tables.items_mut().get_mut(PRIVATE_TABLE).unwrap();
             table.routes.truncate(1);
@@ -60,14 +62,16 @@ pub fn ailing(ailment: &Ailment) -> (Network, Hosts, Observations) {
     };
     let mut hosts = Hosts::new();
     let mut observations = Observations::default();
-    if *ailment == Ailment::Silence {
+    let ran = PacketTest::Ran { probes: vec![probe], observed_at: Some(at(-1)) };
+    if matches!(ailment, Ailment::Silence | Ailment::Blind) {
         let reason = "its SSM agent is ConnectionLost".to_owned();
-        observations.test = Some(PacketTest::CouldNotRun { code: Code::TestAgentOffline, reason: reason.clone() });
+        let none = PacketTest::CouldNotRun { code: Code::TestAgentOffline, reason: reason.clone() };
+        observations.test = Some(if *ailment == Ailment::Blind { ran } else { none });
         let unknown = Unknown::new(format!("facts of host {NAT}"), reason);
         hosts.insert(InstanceId::new(NAT), Fact::Unknown(unknown.clone()));
         observations.health.insert(InstanceId::new(NAT), Fact::Unknown(unknown));
     } else {
-        observations.test = Some(PacketTest::Ran { probes: vec![probe], observed_at: Some(at(-1)) });
+        observations.test = Some(ran);
         hosts.insert(InstanceId::new(NAT), Fact::Known(host));
         observations.health.insert(InstanceId::new(NAT), Fact::Known(health));
     }

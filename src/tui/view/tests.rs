@@ -133,6 +133,7 @@ fn a_diagnosis_shows_verdict_path_and_every_cause() {
         ("host", Ailment::Host),
         ("warning", Ailment::Warning),
         ("silence", Ailment::Silence),
+        ("blind", Ailment::Blind),
     ] {
         at_sizes(&format!("diagnosis_{name}"), |size| console_diagnosed(size, &ailment));
     }
