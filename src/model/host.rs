@@ -25,10 +25,46 @@ pub struct Host {
     /// Policy routing rules, lowest priority number first. Empty means the kernel's three default rules.
     pub policy_rules: Vec<PolicyRule>,
     pub ruleset: Ruleset,
-    /// Every source port that translation may use is taken. A real host shows it in `insert_failed` only, so that facts
-    /// read off one never say so; a simulated kernel knows.
+    /// The source ports that tracked connections hold. `None`: nothing on the host shows them. A simulated kernel holds
+    /// those that are in it, and no others.
     #[serde(default)]
-    pub ports_taken: bool,
+    pub ports_held: Option<PortsHeld>,
+}
+
+/// How many connections the tracking table holds, by where they lead: each has a source port of its own there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortsHeld {
+    /// `conntrack -L` or `/proc/net/nf_conntrack`.
+    pub shown_by: String,
+    /// Entries that were read. Clearly fewer than [`ConntrackUse::count`]: the table was not read to its end.
+    pub entries: u64,
+    /// So many connections of each destination, at most, were not counted.
+    pub missed: u32,
+    /// Those that are most, by count: a destination and a block of source ports each. [`PortsHeld::AT_MOST`] of them when
+    /// others were left out.
+    pub towards: Vec<PortsTowards>,
+}
+
+/// Connections of one protocol from one address to one port of another, seen after translation, with source ports of one
+/// block: below 512, below 1024, and each further 4096.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortsTowards {
+    pub protocol: Protocol,
+    /// The address that they come from outside.
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    pub destination_port: u16,
+    pub count: u32,
+    /// Of them closed, and kept for a while: newer kernels may take their ports.
+    pub closing: u32,
+    /// The lowest and the highest source port.
+    pub lowest: u16,
+    pub highest: u16,
+}
+
+impl PortsHeld {
+    /// More are not kept.
+    pub const AT_MOST: usize = 40;
 }
 
 /// One network interface as the kernel names it.

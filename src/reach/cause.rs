@@ -207,7 +207,7 @@ causes! {
     HostAllowanceExceeded: HostAllowanceExceeded, Warns, NatHost, Person,
         "EC2 queues or drops packets beyond what the instance type may send, track or carry.";
     HostPortsExhausted: HostPortsExhausted, Breaks, NatHost, Person,
-        "One address has some 64,000 source ports towards one destination. When they are taken, new connections fail.";
+        "One address has 64,512 source ports towards one destination, a rule's range fewer. When all are held, no more fit.";
     HostPathMtu: HostPathMtu, Breaks, NatHost, Natdeck,
         "Small packets pass and large ones hang: 9001 bytes inside, 1500 outside, and the ICMP that says so is dropped.";
     HostCpuCredits: HostCpuCredits, Warns, NatHost, Person,
@@ -285,7 +285,8 @@ impl Cause {
             }
             Self::HostAllowanceExceeded => "Take a larger instance type, or spread the clients over more NATs.",
             Self::HostPortsExhausted => {
-                "Give the NAT more addresses and translate to a range of them, or spread the clients over more NATs."
+                "Give the NAT more addresses and translate to a range of them, let the rule use more ports where it names a \
+                 range, or spread the clients over more NATs."
             }
             Self::HostConntrackFull => "It has room again; if it comes back, raise net.netfilter.nf_conntrack_max.",
             Self::HostCpuCredits => {

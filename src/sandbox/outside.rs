@@ -2,6 +2,7 @@
 //! Every packet goes the way that [`reach::walk`] finds. Pure.
 
 mod names;
+
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use crate::model::{
     EndpointKind, EndpointState, InstanceId, Network, NetworkInterface, NetworkInterfaceId, Protocol, Unknown, Vpc,
 };
 use crate::reach::{Component, Disposition, Flow, Trace, walk};
+
+pub(super) use names::public as public_address;
 
 /// The part of the internet that can be changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,10 @@
 mod elsewhere;
 mod guesses;
 mod path;
+mod ports;
 mod signs;
 
+use super::host::Ports;
 use super::mend::{Mended, Mending};
 use super::trace::{Component, Decision};
 use super::walk::walk_on;
@@ -35,6 +37,7 @@ pub fn diagnose(network: &Network, hosts: &dyn HostFacts, flow: &Flow, observati
         unknown: Vec::new(),
         assumed: Vec::new(),
         names_unknown: false,
+        ports: Vec::new(),
     };
     let (trace, last) = draft.walk_past_everything();
     draft.resolver(&trace);
@@ -61,6 +64,8 @@ struct Draft<'a> {
     assumed: Vec<InstanceId>,
     /// Nothing tells whether names resolve at the client.
     names_unknown: bool,
+    /// The source ports that the hosts on the way chose from.
+    ports: Vec<(InstanceId, Ports)>,
 }
 
 impl<'a> Draft<'a> {
@@ -71,6 +76,12 @@ impl<'a> Draft<'a> {
         loop {
             let walked = walk_on(&world.network, &world, self.flow, true);
             let now = walked.trace;
+            // Of the world as it is: a mended one has forgotten.
+            for (id, ports) in walked.ports {
+                if !self.ports.iter().any(|(known, _)| *known == id) {
+                    self.ports.push((id, ports));
+                }
+            }
             for unknown in &now.unknown {
                 if !self.unknown.contains(unknown) {
                     self.unknown.push(unknown.clone());

@@ -26,9 +26,14 @@ impl Draft<'_> {
     /// The NAT hosts on the path.
     pub(super) fn host_signs(&mut self, last: &Trace) {
         for id in self.nat_hosts(last) {
-            let Some(health) = self.health(&id).cloned() else { continue };
+            let health = self.health(&id).cloned();
+            let Some(health) = health else {
+                self.ports(&id, None);
+                continue;
+            };
             self.never_made_a_nat(&id, &health);
             self.used_up(&id, &health);
+            self.ports(&id, Some(&health));
             if let Ok(host) = self.hosts.host(&id).cloned() {
                 self.persistence(&id, &health, &host);
                 self.path_mtu(&id, &health, &host);
@@ -95,22 +100,6 @@ impl Draft<'_> {
             let summary = format!("EC2 held {id} back for what its instance type may carry");
             let mut finding = self.finding(Cause::HostAllowanceExceeded, Certainty::Certain, resource.clone(), summary);
             finding.evidence = lines;
-            self.findings.push(finding);
-        }
-        let failed = self.observations.failed();
-        if let Some(counters) = health.conntrack.filter(|counters| counters.insert_failed > 0) {
-            let summary = format!("{id} found no free source port for new connections");
-            let mut finding = self.finding(Cause::HostPortsExhausted, Certainty::Likely, resource.clone(), summary);
-            let text = format!("insert_failed={}", counters.insert_failed);
-            finding.evidence.push(Self::line("conntrack -S", text, health));
-            if let Some(range) = health.sysctls.get("net.ipv4.ip_local_port_range") {
-                let text = format!("net.ipv4.ip_local_port_range = {range}");
-                finding.evidence.push(Self::line("sysctl net.ipv4.ip_local_port_range", text, health));
-            }
-            // Without another cause and with a test that failed, this is what stops packets.
-            if !(failed && self.breaks().next().is_none()) {
-                finding.severity = Severity::Warns;
-            }
             self.findings.push(finding);
         }
         if !health.kernel_log.is_empty() {

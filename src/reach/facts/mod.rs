@@ -9,6 +9,7 @@ mod health;
 mod ip;
 mod iptables;
 mod nft;
+mod ports;
 
 pub use gather::{GATHER, Gathered, parse_gathered, parse_host};
 pub use health::{gather_script, parse_health};

@@ -5,6 +5,8 @@
 mod fib;
 mod netfilter;
 mod pass;
+mod ports;
 
 pub(super) use netfilter::source_translations;
 pub(super) use pass::{Connection, Line, Outcome, Passage, Problem, Stopped, Told, receive, send, source_for, tell};
+pub(super) use ports::Ports;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::fib::{Fib, LOOPBACK, Query, is_local, lookup, select_address};
 use super::netfilter::{Decided, Seen, Verdict, base_chains, evaluate, v4};
+use super::ports::{self, Ports};
 use crate::model::host::{ChainKind, ConnState, Hook, Host, HostInterface, HostRoute, HostRouteKind};
 use crate::reach::flow::Packet;
 
@@ -16,7 +17,7 @@ pub(in crate::reach) struct Line {
 }
 
 impl Line {
-    fn new(source: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(super) fn new(source: impl Into<String>, text: impl Into<String>) -> Self {
         Self { source: source.into(), text: text.into() }
     }
 }
@@ -47,6 +48,8 @@ pub(in crate::reach) struct Passage {
     pub(in crate::reach) route: Option<HostRoute>,
     /// What it rests on.
     pub(in crate::reach) lines: Vec<Line>,
+    /// The source ports that a translation of this connection chose from.
+    pub(in crate::reach) ports: Option<Ports>,
 }
 
 /// Why a packet does not get through.
@@ -95,7 +98,7 @@ pub(in crate::reach) enum Problem {
         count: u64,
         max: u64,
     },
-    /// Every source port that translation may use is taken.
+    /// Every source port that translation may use towards the destination is held.
     PortsExhausted {
         source: IpAddr,
     },
@@ -259,6 +262,7 @@ struct Pass<'a> {
     /// The connection that this packet goes on with.
     part_of: Option<Connection>,
     lines: Vec<Line>,
+    ports: Option<Ports>,
 }
 
 impl<'a> Pass<'a> {
@@ -282,6 +286,7 @@ impl<'a> Pass<'a> {
             reply_of,
             part_of,
             lines: Vec::new(),
+            ports: None,
         }
     }
 
@@ -299,7 +304,7 @@ impl<'a> Pass<'a> {
         if let Some(route) = route {
             lines.push(Line::new(route_command(self.packet.is_ipv4()), shown_route(route)));
         }
-        Passage { packet: self.packet, outcome, route: route.cloned(), lines }
+        Passage { packet: self.packet, outcome, route: route.cloned(), lines, ports: self.ports }
     }
 
     /// Remembers the connection, once its first packet has left.
@@ -524,15 +529,24 @@ impl<'a> Pass<'a> {
                     self.packet.destination_port = port.unwrap_or(self.packet.destination_port);
                 }
             }
+            let rule = decided.text.clone();
             self.lines.push(Line::new(decided.source, decided.text));
-            if self.host.ports_taken && matches!(decided.verdict, Verdict::Masquerade | Verdict::Snat(_)) {
-                let source = self.packet.source;
-                let line = Line::new("conntrack -S", "insert_failed grows: no source port is left");
-                return Err(self.stop_at(line, Problem::PortsExhausted { source }));
+            if matches!(decided.verdict, Verdict::Masquerade | Verdict::Snat(_)) {
+                return self.take_port(&rule);
             }
             return Ok(());
         }
         Ok(())
+    }
+
+    /// A new connection needs a source port towards its destination that no other holds. Which one is not said: the
+    /// first packet keeps its own in the trace.
+    fn take_port(&mut self, rule: &str) -> Result<(), Stopped> {
+        let Some(ports) = ports::towards(self.host, &self.packet, rule) else { return Ok(()) };
+        let exhausted = ports.are_exhausted().then_some(Problem::PortsExhausted { source: self.packet.source });
+        let stopped = exhausted.map(|problem| self.stop_at(ports.line(), problem));
+        self.ports = Some(ports);
+        stopped.map_or(Ok(()), Err)
     }
 
     /// Destinations change before routing, sources after it.

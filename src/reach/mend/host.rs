@@ -112,6 +112,7 @@ impl Mended<'_> {
                 let count = host.ruleset.conntrack.map_or(0, |entries| entries.count);
                 host.ruleset.conntrack = Some(ConntrackUse { count, max: count.saturating_mul(2).max(1) });
             }
+            Cause::HostPortsExhausted => host.ports_held = None,
             _ => return false,
         }
         true

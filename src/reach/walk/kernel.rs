@@ -78,6 +78,9 @@ impl<'a> Walker<'a> {
             detail,
             evidence::lines(passage.lines.clone()),
         );
+        if let Some(ports) = passage.ports.clone() {
+            self.ports.push((id, ports));
+        }
         if let Some(out) = host.interface(&out) {
             self.carries_large(id, host, device, before, out)?;
         }

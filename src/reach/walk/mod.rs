@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::flow::Packet;
-use super::host::{Connection, Line};
+use super::host::{Connection, Line, Ports};
 use super::nat64;
 use super::{Cause, Code, Component, Decision, Direction, Disposition, Evidence, Flow, Hop, Subject, Trace};
 use crate::model::host::HostFacts;
@@ -38,6 +38,8 @@ pub(super) struct Walked {
     pub(super) trace: Trace,
     /// The cause of the hop that drops, and what it is about.
     pub(super) stopped_by: Option<(Cause, Subject)>,
+    /// The source ports that the hosts which translated the flow chose from.
+    pub(super) ports: Vec<(InstanceId, Ports)>,
 }
 
 /// As [`walk`]. With `assume`, groups, ACLs and attachments that are not known let the packet pass, so that what lies
@@ -65,6 +67,7 @@ pub(super) fn walk_on(network: &Network, hosts: &dyn HostFacts, flow: &Flow, ass
         last_pass: None,
         circling: false,
         circled: None,
+        ports: Vec::new(),
     };
     let disposition = match walker.there_and_back() {
         Ok(()) if !walker.assumed.is_empty() => Disposition::InsufficientInformation,
@@ -74,6 +77,7 @@ pub(super) fn walk_on(network: &Network, hosts: &dyn HostFacts, flow: &Flow, ass
     };
     let stopped_by = walker.cause.filter(|_| disposition == Disposition::Dropped);
     Walked {
+        ports: walker.ports.into_iter().map(|(id, ports)| (id.clone(), ports)).collect(),
         stopped_by: stopped_by.map(|cause| (cause, Subject { flow: Some(flow.clone()), ..walker.subject })),
         trace: Trace {
             flow: flow.clone(),
@@ -186,6 +190,7 @@ struct Walker<'a> {
     circling: bool,
     /// Where a packet that goes round ends: its time to live runs out there.
     circled: Option<(&'a InstanceId, Packet)>,
+    ports: Vec<(&'a InstanceId, Ports)>,
 }
 
 /// A packet that is forwarded more often than this goes in circles.

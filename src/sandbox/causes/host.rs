@@ -2,8 +2,13 @@
 
 use super::desk::Desk;
 use super::{BreakError, Scene};
+use crate::model::NetworkInterface;
 use crate::reach::Cause;
 use crate::sandbox::host::CloudInit;
+use crate::sandbox::outside::public_address;
+
+/// The source ports of a translation that was given few of them.
+const NARROW: (u16, u16) = (61_000, 61_063);
 
 /// What a cause needs and a healthy host may lack.
 pub(super) fn stage(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result<(), BreakError> {
@@ -61,10 +66,20 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
             return Ok(format!("{id}: traffic exceeded the allowances of its instance type on {outer}"));
         }
         Cause::HostPortsExhausted => {
-            if let Some(machine) = desk.world.machines.get_mut(id) {
-                machine.exhaust_ports();
-            }
-            return Ok(format!("{id}: its clients hold every source port"));
+            // Some use a range to tell whose connections they are, and find it too small one day.
+            desk.host(id, &nat_script(scene, cause)?)?;
+            let services = ["api.ipify.org", "checkip.amazonaws.com"];
+            let region = desk.world.region.clone();
+            let services: Vec<_> = services.iter().filter_map(|name| public_address(name, &region, None)).collect();
+            let outer_ip = desk.world.get::<NetworkInterface>(&nat.outer).and_then(|outer| outer.private_ip);
+            let (Some(machine), Some(from)) = (desk.world.machines.get_mut(id), outer_ip) else {
+                return Err(BreakError::NotHere { cause, reason: "the NAT has no address" });
+            };
+            machine.exhaust_ports(from, &services, NARROW);
+            let (first, last) = NARROW;
+            return Ok(format!(
+                "{id}: its clients hold every source port of {first}-{last} towards the address services"
+            ));
         }
         Cause::HostCpuCredits => {
             let pairs = [
@@ -149,6 +164,10 @@ pub fn nat_script(scene: &Scene, cause: Cause) -> Result<String, BreakError> {
         Cause::HostRulesNotPersistent => "systemctl disable natdeck-nat.service 2> /dev/null || true\n\
              rm -f /etc/systemd/system/natdeck-nat.service /etc/sysconfig/iptables /etc/sysctl.d/99-natdeck.conf"
             .to_owned(),
+        Cause::HostPortsExhausted => {
+            let (first, last) = NARROW;
+            format!("iptables -w -t nat -I POSTROUTING -o {outer} -p tcp -j MASQUERADE --to-ports {first}-{last}")
+        }
         Cause::HostPathMtu => format!("ip link set dev {inner} mtu 1280\niptables -w -I OUTPUT -p icmp -j DROP"),
         _ => return Err(BreakError::NotHere { cause, reason: "the sandbox cannot make it happen" }),
     })

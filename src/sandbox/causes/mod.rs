@@ -141,7 +141,7 @@ pub fn about(cause: Cause) -> &'static str {
         Cause::HostRulesNotPersistent => "disables the unit and removes the files that bring the rules back",
         Cause::HostConntrackFull => "fills the connection tracking table",
         Cause::HostAllowanceExceeded => "lets the instance exceed its network allowances",
-        Cause::HostPortsExhausted => "takes every source port",
+        Cause::HostPortsExhausted => "takes every source port of a range towards the address services",
         Cause::HostPathMtu => "lowers an interface's MTU and drops the ICMP messages that say so",
         Cause::HostCpuCredits => "spends the CPU credits of the NAT in standard mode",
         Cause::ClientDns => "switches EnableDnsSupport off",

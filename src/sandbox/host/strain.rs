@@ -1,10 +1,14 @@
 //! What traffic and time do to a host, and no command does: full tables, spent allowances and credits, want of memory.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use super::Machine;
+use crate::model::Protocol;
+use crate::model::host::{PortsHeld, PortsTowards};
 
 /// Loads on a host beside what its kernel holds. Gone with the next boot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +55,57 @@ impl Machine {
         self.strain.over_allowance.insert(device.to_owned(), 48_213);
     }
 
-    /// Clients hold every source port that masquerading may use.
-    pub fn exhaust_ports(&mut self) {
-        self.kernel.ports_taken = true;
+    /// Clients hold every source port of `range` towards port 443 of each of `destinations`, seen to come from `source`.
+    pub fn exhaust_ports(&mut self, source: Ipv4Addr, destinations: &[Ipv4Addr], range: (u16, u16)) {
+        self.load_conntrack();
+        let count = u32::from(range.1.saturating_sub(range.0)) + 1;
+        let towards = destinations.iter().map(|destination| PortsTowards {
+            protocol: Protocol::Tcp,
+            source: source.into(),
+            destination: (*destination).into(),
+            destination_port: 443,
+            count,
+            closing: 0,
+            lowest: range.0,
+            highest: range.1,
+        });
+        let mut held = PortsHeld { shown_by: "conntrack -L".to_owned(), ..PortsHeld::default() };
+        held.towards.extend(towards);
+        held.entries = held.towards.iter().map(|towards| u64::from(towards.count)).sum();
+        if let Some(entries) = &mut self.kernel.ruleset.conntrack {
+            entries.count = entries.max.min(entries.count + held.entries);
+        }
+        self.kernel.ports_held = Some(held);
         self.strain.insert_failed = 3_906;
+    }
+
+    /// Those connections are closed and forgotten.
+    pub fn release_ports(&mut self) {
+        let held = self.kernel.ports_held.take().map_or(0, |held| held.entries);
+        if let Some(entries) = &mut self.kernel.ruleset.conntrack {
+            entries.count = entries.count.saturating_sub(held);
+        }
+    }
+
+    /// `/proc/net/nf_conntrack`: the connections that hold source ports. Who opened them is not kept: a neighbour of the
+    /// client.
+    pub(super) fn tracked_connections(&self) -> Option<String> {
+        self.kernel.ruleset.conntrack?;
+        let inner = self.nics.last().map_or(Ipv4Addr::UNSPECIFIED, |nic| nic.private_ip);
+        let client = Ipv4Addr::from_bits((inner.to_bits() & 0xffff_ff00) + 77);
+        let mut table = String::new();
+        for towards in self.kernel.ports_held.iter().flat_map(|held| &held.towards) {
+            let (to, port, from) = (towards.destination, towards.destination_port, towards.source);
+            for held in towards.lowest..=towards.highest {
+                // Lost only with memory.
+                let _written = writeln!(
+                    table,
+                    "ipv4     2 tcp      6 431999 ESTABLISHED src={client} dst={to} sport={held} dport={port} src={to} \
+                     dst={from} sport={port} dport={held} [ASSURED] mark=0 zone=0 use=2"
+                );
+            }
+        }
+        Some(table)
     }
 
     /// The CPU credits are spent.

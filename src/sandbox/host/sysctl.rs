@@ -237,6 +237,7 @@ impl Machine {
             "/proc/uptime" => format!("{uptime:.2} {uptime:.2}\n"),
             "/proc/stat" => self.proc_stat(),
             "/proc/net/stat/nf_conntrack" => return self.proc_conntrack(),
+            "/proc/net/nf_conntrack" => return self.tracked_connections(),
             "/proc/loadavg" => "0.00 0.01 0.00 1/112 2146\n".to_owned(),
             "/proc/meminfo" => super::commands::meminfo(self),
             "/proc/cpuinfo" => "processor\t: 0\n\nprocessor\t: 1\n".to_owned(),

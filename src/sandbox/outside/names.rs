@@ -36,7 +36,7 @@ const AMAZON: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(52, 94, 0, 0), 17);
 const S3: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(52, 219, 168, 0), 24);
 
 /// The public address of a name. `None`: there is no such name.
-pub(super) fn public(name: &str, region: &str, s3: Option<Ipv4Net>) -> Option<Ipv4Addr> {
+pub(in crate::sandbox) fn public(name: &str, region: &str, s3: Option<Ipv4Net>) -> Option<Ipv4Addr> {
     if let Some((_, address)) = PUBLIC.iter().find(|(known, _)| *known == name) {
         return Some(Ipv4Addr::from(*address));
     }

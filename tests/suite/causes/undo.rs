@@ -1,8 +1,8 @@
 //! What a person does about causes that natdeck does not repair: the injection taken back.
 
-use natdeck::model::{Instance, NetworkInterface};
+use natdeck::model::{Instance, InstanceId, NetworkInterface};
 use natdeck::reach::Cause;
-use natdeck::sandbox::causes::Scene;
+use natdeck::sandbox::causes::{Scene, nat_script};
 use natdeck::sandbox::wire::{Request, Service};
 use natdeck::sandbox::world::World;
 
@@ -50,7 +50,10 @@ pub fn take_back(world: &mut World, healthy: &World, scene: &Scene, cause: Cause
         }
         Cause::HostPortsExhausted => {
             let machine = world.machines.get_mut(&scene.nat.instance).unwrap();
-            machine.kernel_mut().ports_taken = false;
+            machine.release_ports();
+            let rule = nat_script(scene, cause).unwrap().replacen(" -I ", " -D ", 1);
+            // A boot or another cause may have removed it.
+            on(world, &scene.nat.instance, &format!("{rule} 2> /dev/null || true"));
         }
         Cause::TestNoInstanceProfile => {
             let arn = healthy.get::<Instance>(&scene.client).unwrap().instance_profile_arn.clone().unwrap();
@@ -90,7 +93,11 @@ pub fn send(world: &mut World, action: &str, pairs: &[(&str, &str)]) {
 }
 
 fn host(world: &mut World, scene: &Scene, script: &str) {
-    let output = world.with_machine(&scene.client, |machine, outside| machine.run(script, outside)).unwrap();
+    on(world, &scene.client, script);
+}
+
+fn on(world: &mut World, instance: &InstanceId, script: &str) {
+    let output = world.with_machine(instance, |machine, outside| machine.run(script, outside)).unwrap();
     assert_eq!(output.exit_code, 0, "{script}: {}", output.stderr);
     world.touch();
 }

@@ -26,12 +26,12 @@ fn elsewhere(cause: Cause) -> Option<&'static str> {
         Cause::HostUserDataFailed => "a namespace has no cloud-init",
         Cause::HostNoFirewallTool => "its programs are those of the machine",
         Cause::HostConntrackFull => "the size of the table is the machine's and cannot be set in a namespace",
-        Cause::HostPortsExhausted => "it takes more connections than a test should open",
+        Cause::HostPortsExhausted => "it has no repair; a test of its own holds the connections",
         _ => return None,
     })
 }
 
-fn scene(flavour: Flavour, two: bool) -> Scene {
+pub(super) fn scene(flavour: Flavour, two: bool) -> Scene {
     let (out, second) = if flavour == Flavour::AmazonLinux2 { ("eth0", "eth1") } else { ("ens5", "ens6") };
     let inner = if two { ("eni-inner", "subnet-private", second, 2) } else { ("eni-outer", "subnet-public", out, 1) };
     let gateway = |third| std::net::Ipv4Addr::new(10, 8, third, 1);

@@ -165,6 +165,11 @@ impl Lab {
         got(&self.client.run(&script).output)
     }
 
+    /// Runs a script on the private instance.
+    pub fn on_client(&mut self, script: &str) -> Ran {
+        self.client.run(script)
+    }
+
     /// Runs a script on the NAT host.
     pub fn on_nat(&mut self, script: &str) -> Ran {
         self.nat.as_mut().unwrap().run(script)

@@ -9,6 +9,7 @@
 mod causes;
 mod lab;
 mod namespaces;
+mod ports;
 mod router;
 mod simulated;
 mod variation;

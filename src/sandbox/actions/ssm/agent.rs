@@ -53,10 +53,9 @@ pub fn obstacle(world: &World, instance_id: &InstanceId) -> Option<Obstacle> {
     // The agent holds its connections open: a host that has no room for new ones keeps those.
     let connected = world.ssm.agents.get(instance_id).is_some_and(|agent| agent.online);
     let entries = machine.kernel().ruleset.conntrack;
-    let crowded = machine.kernel().ports_taken || entries.is_some_and(|entries| entries.count >= entries.max);
+    let crowded = entries.is_some_and(|entries| entries.count >= entries.max);
     let with_room = (connected && crowded).then(|| {
         let mut machine = machine.clone();
-        machine.kernel_mut().ports_taken = false;
         machine.kernel_mut().ruleset.conntrack = None;
         machine
     });

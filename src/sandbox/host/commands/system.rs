@@ -192,7 +192,15 @@ pub(super) fn run(it: &mut Interp<'_, '_>, name: &str, words: &[String]) -> Run 
                     let (failed, dropped) = (strain.insert_failed, strain.dropped);
                     format!("cpu=0   \tfound=0 invalid=0 insert=0 insert_failed={failed} drop={dropped} early_drop=0 error=0 search_restart=0 \n")
                 }
-                () => String::new(),
+                () => {
+                    let table = it.machine.tracked_connections().unwrap_or_default();
+                    let count = table.lines().count();
+                    it.err(&format!("conntrack v1.4.6 (conntrack-tools): {count} flow entries have been shown.\n"))?;
+                    // `-o extended` is the kernel's own form; without it the network protocol is left out.
+                    let extended = arguments.rest.iter().any(|word| word == "extended");
+                    let line = |line: &str| format!("{}\n", line.get(if extended { 0 } else { 11 }..).unwrap_or(line));
+                    table.lines().map(line).collect()
+                }
             };
             it.out(&text).map(|()| 0)
         }

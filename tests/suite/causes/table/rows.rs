@@ -151,7 +151,7 @@ pub const ROWS: &[Row] = &[
         .also(&[Cause::HostConntrackFull])
         .left(&[RESTORE, "99-natdeck-conntrack.conf", "conntrack/count", "conntrack/max", "strain/"]),
     row(Cause::HostAllowanceExceeded, "bw_out_allowance_exceeded"),
-    row(Cause::HostPortsExhausted, "insert_failed="),
+    row(Cause::HostPortsExhausted, "64 of the 64 source ports 61000-61063 are held"),
     row(Cause::HostPathMtu, "mtu 1280").left(&[RESTORE, "natdeck-repair", "\"mtu\":", "-A OUTPUT -p icmp -j DROP"]),
     row(Cause::HostCpuCredits, "CpuCredits = standard"),
     // The sandbox takes the VPC's host names away with its resolver.

@@ -284,6 +284,16 @@ impl Awk<'_, '_, '_> {
                 }
                 Ok(())
             }
+            Statement::Delete(name, index) => {
+                let key = index.as_ref().map(|index| self.value(index)).transpose()?;
+                if let Some(items) = self.arrays.get_mut(name) {
+                    match key {
+                        Some(key) => drop(items.remove(&key.text())),
+                        None => items.clear(),
+                    }
+                }
+                Ok(())
+            }
             Statement::Next => Err(Stop::Next),
             Statement::Break => Err(Stop::Break),
             Statement::Continue => Err(Stop::Continue),

@@ -42,6 +42,8 @@ pub(super) enum Statement {
     While(Expr, Box<Statement>),
     For(Box<Statement>, Expr, Box<Statement>, Box<Statement>),
     Each(String, String, Box<Statement>),
+    /// An item of an array, or all of them.
+    Delete(String, Option<Expr>),
     Block(Vec<Statement>),
     Next,
     Exit(Option<Expr>),
@@ -272,6 +274,16 @@ impl Parser {
                 return Ok(statement);
             }
         }
+        if self.word("delete") {
+            let Some(Token::Name(name)) = self.peek().cloned() else { return Err("syntax error".to_owned()) };
+            self.at += 1;
+            if !self.take("[") {
+                return Ok(Statement::Delete(name, None));
+            }
+            let index = self.expr()?;
+            self.need("]")?;
+            return Ok(Statement::Delete(name, Some(index)));
+        }
         if self.word("exit") {
             let end = self.ends();
             return Ok(Statement::Exit(if end { None } else { Some(self.expr()?) }));
@@ -429,7 +441,7 @@ impl Parser {
                 Ok(Expr::Call(name, list))
             }
             Some(Token::Name(name)) if name == "length" => Ok(Expr::Call(name, Vec::new())),
-            Some(Token::Name(name)) if matches!(name.as_str(), "getline" | "function" | "delete" | "do") => {
+            Some(Token::Name(name)) if matches!(name.as_str(), "getline" | "function" | "do") => {
                 Err(format!("`{name}' is not supported by the simulated awk"))
             }
             Some(Token::Name(name)) if self.take("[") => {
