@@ -9,9 +9,8 @@ use jiff::Timestamp;
 
 use super::arguments::{CheckArguments, Command, DiagnoseArguments, Global, TestsName, TreeArguments};
 use super::diagnose::{Seen, answer, keep, place, print, target};
-use super::output::age;
 use super::{Answer, Terminal, audit, change, inspect};
-use crate::model::World;
+use crate::model::{World, ago};
 use crate::ops::report::{self, Incident};
 use crate::ops::{self, OUTSIDE, Question};
 
@@ -59,7 +58,7 @@ impl Snapshot {
              ages are as of then",
             identity.world,
             network.region,
-            age(now, *at)
+            ago(now, *at)
         )
     }
 }

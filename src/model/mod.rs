@@ -5,6 +5,7 @@
 //! observed is never empty: see [`Part`] and [`Fact`].
 
 mod address;
+mod age;
 mod api_call;
 mod block_public_access;
 pub mod diff;
@@ -31,6 +32,7 @@ mod tags;
 mod vpc;
 
 pub use address::Address;
+pub use age::{age, ago};
 pub use api_call::{ApiCall, CallOutcome};
 pub use block_public_access::{BlockPublicAccess, BlockPublicAccessExclusion, ExclusionMode, InternetGatewayBlockMode};
 pub use endpoint::{EndpointKind, EndpointState, VpcEndpoint};

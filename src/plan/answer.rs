@@ -34,6 +34,7 @@ pub fn finding_json(row: &Row<'_>) -> Value {
             "commands": repair.commands,
             "caution": repair.caution,
         })),
+        "by_hand": if row.repair.is_none() { finding.by_hand() } else { None },
     })
 }
 

@@ -46,6 +46,13 @@ pub struct Finding {
     pub subject: Subject,
 }
 
+impl Finding {
+    /// What a person does about it where natdeck has no repair. `None`: a guess, for which nothing is done.
+    pub fn by_hand(&self) -> Option<&'static str> {
+        (self.certainty != Certainty::Guess).then(|| self.cause.by_hand())
+    }
+}
+
 /// What tells a finding from another, also in another answer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FindingKey {

@@ -3,13 +3,12 @@
 use jiff::Timestamp;
 use tui_input::Input;
 
-use crate::model::InstanceId;
+use crate::model::{InstanceId, ago};
 use crate::reach::{Cause, Place, Severity};
 
 use super::drill::{Broken, Drill};
 use super::effect::Generation;
 use super::message::Failure;
-use super::widget::age;
 
 /// What was broken on purpose and is not known to be mended.
 #[derive(Debug, Default)]
@@ -62,7 +61,7 @@ impl Drills {
             (1, false) => newest.broken.cause.name(),
             (count, _) => format!("{count} things"),
         };
-        Some(format!("DRILL {what} broken {}", age::text(now, newest.since)))
+        Some(format!("DRILL {what} broken {}", ago(now, newest.since)))
     }
 }
 

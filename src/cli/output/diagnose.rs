@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Paint;
-use crate::model::InstanceId;
+use crate::model::{InstanceId, ago};
 use crate::plan::answer::{Row, guesses, how_to_tell, verdict};
 use crate::reach::{Certainty, Decision, Diagnosis, Direction, Disposition, Evidence, Finding, Observations, Severity};
 
@@ -111,7 +111,7 @@ fn guessed(out: &mut String, paint: Paint, diagnosis: &Diagnosis, guesses: &[&Fi
 
 fn evidence(out: &mut String, indent: &str, evidence: &[Evidence], now: Timestamp) {
     for one in evidence {
-        let age = one.observed_at.map(|at| format!(" ({})", age(now, at))).unwrap_or_default();
+        let age = one.observed_at.map(|at| format!(" ({})", ago(now, at))).unwrap_or_default();
         push(out, &format!("{indent}- "), indent.len() + 2, &format!("{}: {}{age}", one.source, one.text));
     }
 }
@@ -145,19 +145,7 @@ pub(super) fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timest
                 }
             }
         }
-        None if finding.certainty != Certainty::Guess => push(out, "    by hand: ", 13, finding.cause.by_hand()),
-        None => {}
-    }
-}
-
-/// `3 s ago`.
-pub fn age(now: Timestamp, at: Timestamp) -> String {
-    let seconds = now.as_second().saturating_sub(at.as_second()).max(0);
-    match seconds {
-        0..=119 => format!("{seconds} s ago"),
-        120..=7199 => format!("{} min ago", seconds / 60),
-        7200..=172_799 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
+        None => finding.by_hand().into_iter().for_each(|words| push(out, "    by hand: ", 13, words)),
     }
 }
 

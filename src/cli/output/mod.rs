@@ -12,7 +12,7 @@ mod watch;
 pub use crate::plan::answer::{Row, diagnose_json};
 pub use audit::{audit_json, audit_text};
 pub use check::{check_json, check_row, check_text};
-pub use diagnose::{age, diagnose_text};
+pub use diagnose::diagnose_text;
 pub use paint::Paint;
 pub use plan::{plan_json, plan_text};
 pub use tree_json::document as tree_json;

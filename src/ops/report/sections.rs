@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Incident;
 use super::cells::{block, code, inline, table};
 use crate::model::host::Host;
-use crate::model::{ApiCall, CallOutcome, Fact, Network, ResourceId};
+use crate::model::{ApiCall, CallOutcome, Fact, Network, ResourceId, age};
 use crate::plan::repair::{Change, repair};
 use crate::reach::{Certainty, Decision, Diagnosis, Direction, Finding, Observations, PacketTest};
 
@@ -90,12 +90,13 @@ fn finding(out: &mut String, finding: &Finding, network: &Network, at: Timestamp
             let _ = write!(out, "**Repair:** {}\n\n", inline(&repair.title));
             out.push_str(&change(&repair.changes, &repair.commands, repair.caution.as_deref()));
         }
-        None if finding.certainty == Certainty::Guess => {
-            if let Some(command) = finding.cause.look_on_host() {
+        None => {
+            if let Some(words) = finding.by_hand() {
+                let _ = write!(out, "**By hand:** {}\n\n", inline(words));
+            } else if let Some(command) = finding.cause.look_on_host() {
                 let _ = write!(out, "On the host {} tells.\n\n", code(command));
             }
         }
-        None => out.push_str("natdeck has no repair for it.\n\n"),
     }
 }
 
@@ -215,14 +216,4 @@ pub fn calls(calls: &[ApiCall]) -> String {
         calls.len(),
         table(["", "started", "call", "took", "attempts", "outcome"], rows)
     )
-}
-
-/// `3 s`.
-fn age(at: Timestamp, seen: Timestamp) -> String {
-    let seconds = at.as_second().saturating_sub(seen.as_second()).max(0);
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7199 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3600),
-    }
 }

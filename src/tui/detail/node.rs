@@ -2,14 +2,13 @@
 
 use crate::model::{
     Instance, InstanceState, Network, NetworkInterface, Resource, RouteState, RouteTable, RuleDirection, SecurityGroup,
-    StatusCheck, Subnet, Tags,
+    StatusCheck, Subnet, Tags, ago,
 };
 use crate::reach::{WayOut, way_out};
 use crate::tui::arn;
 use crate::tui::model::Model;
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, Node, NodeKey, Seen, What, label};
-use crate::tui::widget::age;
 use crate::tui::widget::line::Line;
 
 use super::section::Sections;
@@ -143,7 +142,7 @@ fn instance(out: &mut Sections, model: &Model, seen: &Seen, r: &Instance) {
         match &row.result {
             None => out.pair_toned("egress", "being checked", Tone::Busy),
             Some(result) => {
-                let at = row.answered_at.map_or_else(String::new, |at| format!(", {}", age::text(model.now, at)));
+                let at = row.answered_at.map_or_else(String::new, |at| format!(", {}", ago(model.now, at)));
                 let address = result.address.map_or_else(String::new, |a| format!(" as {a}"));
                 let then = if row.outdated { ", before the last change" } else { "" };
                 let words = format!("{} {}{address}{at}{then}", result.verdict.symbol(), result.verdict.label());
@@ -181,7 +180,7 @@ fn instance(out: &mut Sections, model: &Model, seen: &Seen, r: &Instance) {
         Ok(None) => out.pair_toned("agent", "not registered", Tone::Warn),
         Ok(Some(agent)) => {
             let online = agent.ping_status == crate::model::PingStatus::Online;
-            let ping = agent.last_ping_at.map_or_else(String::new, |at| format!(", {}", age::text(model.now, at)));
+            let ping = agent.last_ping_at.map_or_else(String::new, |at| format!(", {}", ago(model.now, at)));
             out.pair_toned("agent", format!("{}{ping}", agent.ping_status), if online { Tone::Ok } else { Tone::Warn });
             out.pair("version", &agent.agent_version);
             out.pair("platform", format!("{} {}", agent.platform_name, agent.platform_version));
@@ -199,7 +198,7 @@ fn instance(out: &mut Sections, model: &Model, seen: &Seen, r: &Instance) {
         },
     }
     out.open("Launch");
-    out.pair_if("launched", r.launch_time.map(|at| format!("{at} ({})", age::text(model.now, at))));
+    out.pair_if("launched", r.launch_time.map(|at| format!("{at} ({})", ago(model.now, at))));
     out.pair("key", r.key_name.as_deref().unwrap_or_default());
     out.pair_if("IMDS tokens", r.http_tokens.as_ref());
 }

@@ -2,16 +2,16 @@
 
 use std::net::Ipv4Addr;
 
-use crate::model::InstanceId;
+use crate::model::{InstanceId, ago};
 use crate::reach::{Decision, Direction, Disposition, Hop, Trace};
 use crate::tui::effect::WalkDepth;
 use crate::tui::keymap::Action;
 use crate::tui::model::Model;
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Seen, label};
-use crate::tui::widget::age;
 use crate::tui::widget::line::{Line, hang};
 use crate::tui::widget::text::pad;
+use crate::tui::widget::time;
 
 /// How the section is headed.
 const HEADING: &str = "Way out";
@@ -31,7 +31,7 @@ pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize)
     let way = model.ways.get(id);
     let asking = way.and_then(|way| way.asking).map(|(_, depth)| match depth {
         WalkDepth::Known => String::new(),
-        WalkDepth::AskHosts => format!("  {} asking the hosts on it", age::spinner(model.now)),
+        WalkDepth::AskHosts => format!("  {} asking the hosts on it", time::spinner(model.now)),
     });
     let Some(trace) = way.and_then(|way| way.trace.as_ref()) else {
         lines.push(heading.and(asking.unwrap_or_default(), Tone::Busy));
@@ -66,7 +66,7 @@ pub(super) fn lines(model: &Model, seen: &Seen, id: &InstanceId, columns: usize)
     let port = if flow.protocol.has_ports() { format!(" port {}", flow.destination_port) } else { String::new() };
     let mut about = format!("  {} to {}{port}", flow.protocol, flow.destination);
     if let Some(at) = way.and_then(|way| way.hosts_at) {
-        about.push_str(&format!(", hosts asked {}", age::text(model.now, at)));
+        about.push_str(&format!(", hosts asked {}", ago(model.now, at)));
     }
     lines.push(Line::of(about, Tone::Dim));
     lines.extend(hops(seen, trace, columns));

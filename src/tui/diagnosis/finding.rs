@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::Mend;
+use crate::model::ago;
 use crate::plan::Repair;
 use crate::reach::{Certainty, Finding, Severity};
 use crate::tui::theme::Tone;
-use crate::tui::widget::age;
 use crate::tui::widget::line::{Line, hang};
 
 /// How one finding is shown.
@@ -62,7 +62,7 @@ fn evidence(finding: &Finding, now: Timestamp, columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     let (source, text) = (Line::of("      ", Tone::Dim), Line::of("        ", Tone::Dim));
     for evidence in &finding.evidence {
-        let age = evidence.observed_at.map(|at| format!("  {}", age::text(now, at))).unwrap_or_default();
+        let age = evidence.observed_at.map(|at| format!("  {}", ago(now, at))).unwrap_or_default();
         lines.extend(hang(&source, &source, &format!("{}{age}", evidence.source), Tone::Dim, columns));
         lines.extend(hang(&text, &text, &evidence.text, Tone::Code, columns));
     }
@@ -109,15 +109,12 @@ fn indented(line: Line, by: usize) -> Line {
     whole
 }
 
-/// Why natdeck does not repair it.
+/// What is done where natdeck has no repair.
 pub fn no_repair(finding: &Finding) -> String {
-    if finding.certainty == Certainty::Guess {
-        "No repair: it is a guess, and natdeck repairs what it has seen.".to_owned()
-    } else if finding.cause.repairable() {
-        "No repair: what was seen does not say for certain what to change.".to_owned()
-    } else {
-        "No repair by natdeck: it takes a decision of yours, or lies where natdeck does not reach.".to_owned()
-    }
+    finding.by_hand().map_or_else(
+        || "No repair: it is a guess, and natdeck repairs what it has seen.".to_owned(),
+        |words| format!("By hand: {words}"),
+    )
 }
 
 /// Exactly what a repair changes and by what; the caution in its words.

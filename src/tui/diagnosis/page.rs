@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::finding::{self, Shown};
 use super::{Aftermath, Asking, Diagnosed, Inquiry, PathForm, path};
+use crate::model::ago;
 use crate::plan::answer::how_to_tell;
 use crate::reach::{Certainty, Disposition, FindingKey, PacketTest, Place, Severity};
 use crate::tui::effect::WalkDepth;
@@ -13,8 +14,8 @@ use crate::tui::model::{Model, Pace, Session};
 use crate::tui::step_text::failure_lines;
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, Seen, label};
-use crate::tui::widget::age;
 use crate::tui::widget::line::{Line, hang};
+use crate::tui::widget::time;
 
 /// From so many columns on, the path stands beside the findings.
 pub const BESIDE_FROM: usize = 112;
@@ -121,22 +122,22 @@ fn under_way(model: &Model, inquiry: &Inquiry, columns: usize) -> Vec<Line> {
             (Some(_), true) => "; until then this is what the snapshot alone says",
             (Some(_), false) => "; until then this is the answer before",
         };
-        let text = format!("{what}, {}{until}", age::span(since, model.now));
-        let first = Line::of(format!("{} ", age::spinner(model.now)), Tone::Busy);
+        let text = format!("{what}, {}{until}", time::span(since, model.now));
+        let first = Line::of(format!("{} ", time::spinner(model.now)), Tone::Busy);
         return hang(&first, &rest, &text, Tone::Busy, columns);
     }
     let Some(answer) = &inquiry.answer else { return Vec::new() };
     let mut text = match (quick, &model.pace) {
         (true, _) => "what the snapshot alone says".to_owned(),
-        (false, Pace::Live) => format!("asked {}", age::text(model.now, answer.at)),
-        (false, Pace::Frozen { .. }) => format!("asked {} on the frozen picture", age::text(model.now, answer.at)),
+        (false, Pace::Live) => format!("asked {}", ago(model.now, answer.at)),
+        (false, Pace::Frozen { .. }) => format!("asked {} on the frozen picture", ago(model.now, answer.at)),
     };
     match &answer.observations.test {
         Some(PacketTest::Ran { probes, .. }) => {
             for probe in probes {
                 let url = probe.url.trim_start_matches("https://");
                 let answered = match (probe.address, probe.latency_ms) {
-                    (Some(address), Some(latency)) => format!("saw {address} in {}", age::latency(latency)),
+                    (Some(address), Some(latency)) => format!("saw {address} in {}", time::latency(latency)),
                     (Some(address), None) => format!("saw {address}"),
                     (None, _) if probe.message.is_empty() => format!("curl ended with {}", probe.exit_code),
                     // The service is named already.
@@ -154,7 +155,7 @@ fn under_way(model: &Model, inquiry: &Inquiry, columns: usize) -> Vec<Line> {
 /// What became of the repair.
 fn aftermath(model: &Model, inquiry: &Inquiry, columns: usize) -> Vec<Line> {
     let busy = |text: String| {
-        let first = Line::of(format!("{} ", age::spinner(model.now)), Tone::Busy);
+        let first = Line::of(format!("{} ", time::spinner(model.now)), Tone::Busy);
         hang(&first, &Line::of("  ", Tone::Dim), &text, Tone::Busy, columns)
     };
     match &inquiry.aftermath {
@@ -168,7 +169,7 @@ fn aftermath(model: &Model, inquiry: &Inquiry, columns: usize) -> Vec<Line> {
             let took = progress.and_then(|progress| progress.started_at);
             let mut text = format!("repairing {}", attempt.of.cause);
             text.push_str(&title.map(|title| format!(": {title}")).unwrap_or_default());
-            text.push_str(&took.map(|since| format!(", {}", age::span(since, model.now))).unwrap_or_default());
+            text.push_str(&took.map(|since| format!(", {}", time::span(since, model.now))).unwrap_or_default());
             text.push_str(&says.map(|says| format!(", {says}")).unwrap_or_default());
             busy(text)
         }

@@ -13,7 +13,7 @@ use crate::tui::effect::{Effect, Generation};
 use crate::tui::message::Failure;
 use crate::tui::model::{Model, Overlay, Sight};
 use crate::tui::theme::Tone;
-use crate::tui::widget::age;
+use crate::tui::widget::time;
 
 use super::{answers, checks, dialog, panes};
 
@@ -156,7 +156,7 @@ pub(super) fn seen(model: &mut Model, answer: &Diagnosed) {
         if here || !answer.is_well() || warns && !drill.found {
             return true;
         }
-        let (name, took) = (drill.broken.cause.name(), age::span(drill.since, now));
+        let (name, took) = (drill.broken.cause.name(), time::span(drill.since, now));
         told.push(match (drill.surprise, drill.found) {
             (true, true) => format!("The drill is over: it was {name}, mended after {took}."),
             (false, true) => format!("The drill is over: {name} is mended after {took}."),

@@ -22,7 +22,7 @@ use super::keymap::{Action, Binding, Place};
 use super::message::Message;
 use super::model::{Focus, Model, Overlay, Pace, Pane, Refresh, Sight, Zoom};
 use super::theme::Tone;
-use super::widget::age;
+use crate::model::ago;
 
 /// Takes one message in and says what is to be done outside.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
@@ -96,8 +96,8 @@ fn tick(model: &mut Model, now: jiff::Timestamp, effects: &mut Vec<Effect>) {
 /// The texts on the screen that change with time alone.
 fn clock_face(model: &Model) -> String {
     match &model.sight {
-        Sight::Seen(picture) => age::text(model.now, picture.at),
-        Sight::Waiting { since } => age::text(model.now, *since),
+        Sight::Seen(picture) => ago(model.now, picture.at),
+        Sight::Waiting { since } => ago(model.now, *since),
         Sight::Blind { .. } => String::new(),
     }
 }

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::model::ago;
 use crate::reach::history::{History, clock, sparkline};
 use crate::reach::{EgressResult, Role, Verdict};
 use crate::tui::detail::verdict_tone;
@@ -12,9 +13,9 @@ use crate::tui::model::{CheckRow, Focus, Model};
 use crate::tui::step_text::failure_lines;
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, label};
-use crate::tui::widget::age;
 use crate::tui::widget::line::{Line, hang};
 use crate::tui::widget::text::pad;
+use crate::tui::widget::time;
 
 use super::paint::Painter;
 
@@ -105,8 +106,8 @@ fn state(model: &Model) -> Line {
     let line = Line::of("Egress ", Tone::Strong);
     match checks.asking {
         Some((_, since)) => line
-            .and(format!("{} ", age::spinner(model.now)), Tone::Busy)
-            .and(format!("{answered} of {} answered, {}", checks.rows.len(), age::span(since, model.now)), Tone::Busy),
+            .and(format!("{} ", time::spinner(model.now)), Tone::Busy)
+            .and(format!("{answered} of {} answered, {}", checks.rows.len(), time::span(since, model.now)), Tone::Busy),
         None => {
             let count = checks.count();
             match count.all {
@@ -154,7 +155,7 @@ fn row(model: &Model, row: &CheckRow, columns: &Columns) -> Line {
     let name = row.result.as_ref().and_then(|result| result.name.as_deref()).unwrap_or(name);
     let line = Line::of(pad(name, columns.name), Tone::Text).and(" ", Tone::Text);
     let Some(result) = &row.result else {
-        return line.and(format!("{} waiting", age::spinner(model.now)), Tone::Busy);
+        return line.and(format!("{} waiting", time::spinner(model.now)), Tone::Busy);
     };
     let verdict = format!("{} {}", result.verdict.symbol(), result.verdict.label());
     let tone = if row.outdated { Tone::Dim } else { verdict_tone(result.verdict) };
@@ -168,7 +169,7 @@ fn row(model: &Model, row: &CheckRow, columns: &Columns) -> Line {
         line = line.and(text(result.expected_address), Tone::Dim);
     }
     if columns.latency {
-        line = line.and(pad(&result.latency_ms.map_or("-".to_owned(), age::latency), 9), Tone::Dim);
+        line = line.and(pad(&result.latency_ms.map_or("-".to_owned(), time::latency), 9), Tone::Dim);
     }
     if columns.instance_id {
         line = line.and(pad(id, 21), Tone::Dim);
@@ -202,7 +203,7 @@ fn reason(model: &Model, row: &CheckRow, columns: usize) -> Vec<Line> {
         None => "its route names no public address".to_owned(),
     };
     let then = if row.outdated { ", before the last change" } else { "" };
-    let when = row.answered_at.map_or_else(String::new, |at| format!(", {}{then}", age::text(model.now, at)));
+    let when = row.answered_at.map_or_else(String::new, |at| format!(", {}{then}", ago(model.now, at)));
     let mut lines = vec![
         Line::of(format!("{} {}", result.verdict.symbol(), result.verdict.label()), verdict_tone(result.verdict))
             .and(when, Tone::Dim),

@@ -9,9 +9,9 @@ use crate::tui::model::Model;
 use crate::tui::step_text::failure_lines;
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, label};
-use crate::tui::widget::age;
 use crate::tui::widget::line::{Line, hang};
 use crate::tui::widget::text::pad;
+use crate::tui::widget::time;
 
 use super::paint::Painter;
 
@@ -39,8 +39,11 @@ pub(super) fn draw(model: &Model, menu: &DrillMenu, frame: Rect, painter: &mut P
     painter.line(inside.x, inside.bottom().saturating_sub(1), inside.width, &keys);
     match &menu.menu {
         Menu::Asking { since, .. } => {
-            let text =
-                format!("{} trying what can be broken here, {}", age::spinner(model.now), age::span(*since, model.now));
+            let text = format!(
+                "{} trying what can be broken here, {}",
+                time::spinner(model.now),
+                time::span(*since, model.now)
+            );
             painter.line(inside.x, inside.y, inside.width, &Line::of(text, Tone::Busy));
             None
         }

@@ -3,12 +3,12 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::model::World;
+use crate::model::{World, ago};
 use crate::tui::model::{Model, Pace, Refresh, STALE_AFTER_S, Sight};
 use crate::tui::theme::Tone;
 use crate::tui::tree::Kind;
-use crate::tui::widget::age;
 use crate::tui::widget::line::Line;
+use crate::tui::widget::time;
 
 use super::paint::Painter;
 
@@ -45,7 +45,7 @@ fn world(model: &Model) -> Line {
     match model.pace {
         Pace::Live => line,
         Pace::Frozen { since } => {
-            line.and(" ", Tone::Text).and(format!(" FROZEN {} ", age::text(model.now, since)), Tone::Badge)
+            line.and(" ", Tone::Text).and(format!(" FROZEN {} ", ago(model.now, since)), Tone::Badge)
         }
     }
 }
@@ -54,7 +54,7 @@ fn freshness(model: &Model) -> Line {
     let asking = match &model.refresh {
         // A quick answer needs no sign of waiting.
         Refresh::Asking { since, .. } if model.now.duration_since(*since).as_millis() >= 300 => {
-            Line::of(format!("{} ", age::spinner(model.now)), Tone::Busy)
+            Line::of(format!("{} ", time::spinner(model.now)), Tone::Busy)
         }
         Refresh::Asking { .. } | Refresh::Idle => Line::blank(),
     };
@@ -62,7 +62,7 @@ fn freshness(model: &Model) -> Line {
         Sight::Waiting { .. } => asking.and("waiting for the first answer", Tone::Dim),
         Sight::Blind { .. } => asking.and("✗ nothing could be seen", Tone::Bad),
         Sight::Seen(picture) => {
-            let age = age::text(model.now, picture.at);
+            let age = ago(model.now, picture.at);
             let stale = model.now.duration_since(picture.at).as_secs() >= STALE_AFTER_S;
             if model.settings.snapshot_of.is_some() {
                 return Line::of(format!("taken {age}"), Tone::Warn).and(" ", Tone::Text);

@@ -7,9 +7,9 @@ use crate::model::{ApiCall, CallOutcome};
 use crate::tui::layout::Layout;
 use crate::tui::model::{Focus, Model};
 use crate::tui::theme::Tone;
-use crate::tui::widget::age;
 use crate::tui::widget::line::{Line, hang};
 use crate::tui::widget::text::pad;
+use crate::tui::widget::time;
 
 use super::paint::Painter;
 
@@ -53,7 +53,7 @@ fn row(call: &ApiCall, wide: bool) -> Line {
         .and(if wide { pad(&call.started_at.strftime("%H:%M:%S").to_string(), 10) } else { String::new() }, Tone::Dim)
         .and(pad(&format!("{}:{}", call.service, call.operation), 33), Tone::Text)
         .and(" ", Tone::Text)
-        .and(pad(&age::latency(call.latency_ms), 8), Tone::Text)
+        .and(pad(&time::latency(call.latency_ms), 8), Tone::Text)
         .and(pad(&call.attempts.to_string(), 6), tries)
         .and(outcome, tone)
 }

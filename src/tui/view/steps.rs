@@ -10,8 +10,8 @@ use crate::tui::message::RunEnd;
 use crate::tui::model::{Activity, Focus, Model, Session, StepProgress, Steps};
 use crate::tui::step_text::{self, failure_lines};
 use crate::tui::theme::Tone;
-use crate::tui::widget::age;
 use crate::tui::widget::line::Line;
+use crate::tui::widget::time;
 
 use super::paint::Painter;
 
@@ -19,8 +19,8 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     match &model.steps {
         Steps::Empty => empty(model, area, painter),
         Steps::Planning { kind, since, .. } => {
-            let waited = age::span(*since, model.now);
-            let line = Line::of(format!("{} ", age::spinner(model.now)), Tone::Busy)
+            let waited = time::span(*since, model.now);
+            let line = Line::of(format!("{} ", time::spinner(model.now)), Tone::Busy)
                 .and(format!("planning the {} … {waited}", kind.as_str()), Tone::Text);
             painter.line(area.x, area.y, area.width, &line);
         }
@@ -99,14 +99,14 @@ fn heading(model: &Model, session: &Session) -> Line {
     let line = kind.and(&session.plan.stack, Tone::Strong);
     let done = format!("  {} of {} done", session.done(), session.plan.steps.len());
     let line = line.and(done, Tone::Dim);
-    let spin = age::spinner(model.now);
+    let spin = time::spinner(model.now);
     match (&session.activity, &session.end) {
         (Activity::Running { since, .. }, _) => {
-            line.and(format!("  {spin} running {}", age::span(*since, model.now)), Tone::Busy)
+            line.and(format!("  {spin} running {}", time::span(*since, model.now)), Tone::Busy)
         }
         (Activity::Stopping { .. }, _) => line.and(format!("  {spin} stopping after this step"), Tone::Warn),
         (Activity::Undoing { since, .. }, _) => {
-            line.and(format!("  {spin} undoing {}", age::span(*since, model.now)), Tone::Warn)
+            line.and(format!("  {spin} undoing {}", time::span(*since, model.now)), Tone::Warn)
         }
         (Activity::Idle, None) => line,
         (Activity::Idle, Some(end)) => {
@@ -158,8 +158,8 @@ fn row(step: &Step, progress: &StepProgress, next: bool) -> Line {
 
 fn time(model: &Model, progress: &StepProgress) -> Line {
     match (progress.started_at, progress.ended_at) {
-        (Some(start), Some(end)) => Line::of(age::span(start, end), Tone::Dim),
-        (Some(start), None) => Line::of(age::span(start, model.now), Tone::Busy),
+        (Some(start), Some(end)) => Line::of(time::span(start, end), Tone::Dim),
+        (Some(start), None) => Line::of(time::span(start, model.now), Tone::Busy),
         _ => Line::blank(),
     }
 }

@@ -9,8 +9,8 @@ use crate::tui::detail::verdict_tone;
 use crate::tui::model::{Focus, Model, Sight};
 use crate::tui::theme::Tone;
 use crate::tui::tree::{Kind, Node, Seen, What, label};
-use crate::tui::widget::age;
 use crate::tui::widget::line::Line;
+use crate::tui::widget::time;
 
 use super::paint::Painter;
 
@@ -26,7 +26,7 @@ pub(super) fn draw(model: &Model, area: Rect, painter: &mut Painter<'_>) {
     let seen = match &model.sight {
         Sight::Seen(picture) => &picture.seen,
         Sight::Waiting { .. } => {
-            let line = Line::of(format!(" {} ", age::spinner(model.now)), Tone::Busy).and("asking AWS …", Tone::Dim);
+            let line = Line::of(format!(" {} ", time::spinner(model.now)), Tone::Busy).and("asking AWS …", Tone::Dim);
             painter.line(inside.x, inside.y, inside.width, &line);
             return;
         }
@@ -120,7 +120,7 @@ fn verdict(model: &Model, node: &Node, columns: u16) -> Line {
     match model.checks.result_of(&InstanceId::new(id.as_ref())) {
         None => Line::blank(),
         Some(row) => match &row.result {
-            None => Line::of(age::spinner(model.now), Tone::Busy),
+            None => Line::of(time::spinner(model.now), Tone::Busy),
             Some(result) if row.outdated && columns < 46 => {
                 Line::of(format!("({})", result.verdict.symbol()), Tone::Dim)
             }

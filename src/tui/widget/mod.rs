@@ -1,5 +1,5 @@
 //! Small parts that several panes use.
 
-pub mod age;
 pub mod line;
 pub mod text;
+pub mod time;

@@ -68,4 +68,9 @@ fn an_address_that_nobody_has_is_told_apart_from_a_path_that_is_broken() {
     assert_eq!(codes(&said), ["NO_SUCH_ADDRESS"], "{said}");
     let text = home.expect(1, &["--sandbox", "diagnose", &client, "--to", "10.8.2.250:443"]).stdout;
     assert!(text.contains("by hand: Ask for another address."), "{text}");
+    assert_eq!(said["findings"][0]["by_hand"], "Ask for another address.", "{said}");
+    let report = home.path().join("no-such-address.md");
+    home.expect(1, &["--sandbox", "diagnose", &client, "--to", "10.8.2.250:443", "--report", report.to_str().unwrap()]);
+    let report = std::fs::read_to_string(report).unwrap();
+    assert!(report.contains("**By hand:** Ask for another address."), "{report}");
 }
