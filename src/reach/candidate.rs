@@ -30,6 +30,32 @@ pub(super) fn nat_candidate(
     zone: &str,
     not: &InstanceId,
 ) -> Option<Candidate> {
+    best_of(network, hosts, vpc_id, zone, not, |_, _| true)
+}
+
+/// As [`nat_candidate`], of those in `zone` that run and that no default route leads to.
+pub(super) fn idle_candidate(
+    network: &Network,
+    hosts: &dyn HostFacts,
+    vpc_id: &VpcId,
+    zone: &str,
+    not: &InstanceId,
+) -> Option<Candidate> {
+    let idle = |instance: &Instance, in_use: bool| {
+        !in_use && instance.availability_zone == zone && instance.state == InstanceState::Running
+    };
+    best_of(network, hosts, vpc_id, zone, not, idle)
+}
+
+/// The likeliest NAT instance of those that are `wanted`: whether a default route leads to one is said with it.
+fn best_of(
+    network: &Network,
+    hosts: &dyn HostFacts,
+    vpc_id: &VpcId,
+    zone: &str,
+    not: &InstanceId,
+    wanted: impl Fn(&Instance, bool) -> bool,
+) -> Option<Candidate> {
     let interfaces = network.network_interfaces.lookup().ok()?;
     let routed = routed_to(network, vpc_id);
     // Most instances are none of it: their interfaces are not looked at.
@@ -47,6 +73,9 @@ pub(super) fn nat_candidate(
         }
         let own: Vec<&NetworkInterface> = interfaces.of_instance(id).collect();
         let in_use = own.iter().any(|interface| routed.contains(&interface.network_interface_id));
+        if !wanted(instance, in_use) {
+            continue;
+        }
         let unchecked = own.iter().any(|interface| !interface.source_dest_check);
         let score = 8 * u32::from(in_use)
             + 8 * u32::from(unchecked)

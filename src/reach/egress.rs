@@ -12,7 +12,7 @@ use crate::model::InstanceId;
 pub enum Verdict {
     /// The address seen outside is the one of the NAT that the instance's route points at.
     ViaNat,
-    /// An address, but another.
+    /// An address, but another than that of the NAT that is meant.
     OtherWayOut,
     /// The command ran and got nothing.
     NoEgress,
@@ -62,7 +62,7 @@ pub struct EgressResult {
     pub verdict: Verdict,
     /// The address that the outside saw.
     pub address: Option<IpAddr>,
-    /// The public address of the way out that the instance's own route names.
+    /// The public address of the way out that the instance's own route names, or of the NAT instance that it leads past.
     pub expected_address: Option<IpAddr>,
     /// How long the request took on the instance, as curl reports it.
     pub latency_ms: Option<u64>,

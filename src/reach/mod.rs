@@ -20,6 +20,7 @@ mod host;
 mod mend;
 mod nat64;
 mod observations;
+mod passed_by;
 mod routing;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use facts::{FactsError, GATHER, gather_script, parse_health, parse_host};
 pub use finding::{Certainty, Diagnosis, DroppedPacket, Finding, FindingKey, Subject};
 pub use flow::Flow;
 pub use observations::{Observations, PacketTest, Probe};
+pub use passed_by::{PassedBy, passed_by};
 pub use trace::{Component, Decision, Direction, Disposition, Evidence, Hop, Trace};
 pub use walk::walk;
 pub use way_out::{WayOut, owner_of, way_out};

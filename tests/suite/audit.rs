@@ -206,9 +206,41 @@ async fn a_way_out_that_was_not_meant_is_no_success_although_packets_get_out() {
     assert_eq!(report.overall(), Overall::Broken);
     for client in &clients {
         let (verdict, _, code) = verdict(&report, client);
-        // The route names the NAT gateway, and its address was seen.
-        assert_eq!((verdict, code.as_deref()), (Verdict::ViaNat, Some("ROUTED_TO_OTHER_EGRESS")));
+        // The route names the NAT gateway, and its address was seen; the NAT instance is meant, and stands by.
+        assert_eq!((verdict, code.as_deref()), (Verdict::OtherWayOut, Some("ROUTED_TO_OTHER_EGRESS")));
     }
+}
+
+/// What the check, the audit and the diagnosis of a client say of the same world.
+async fn three(session: &Session, client: &InstanceId) -> (Overall, Overall, bool, Verdict) {
+    let network = ops::observe(session, None, None).await;
+    let chosen = ops::choose(&network, std::slice::from_ref(client), None).unwrap();
+    let check = ops::check(session, &network, &chosen, &mut |_| {}).await;
+    let audit = ops::audit(session, &network, &chosen, Tests::One, &mut |_| {}).await;
+    assert_eq!(check.results[0].verdict, audit.rows[0].result.verdict);
+    assert_eq!(check.results[0].expected_address, audit.rows[0].result.expected_address);
+    let (diagnosis, _) = ops::diagnose(session, &network, &ops::Question::egress(client.clone())).await;
+    assert_ne!(diagnosis.is_well(), diagnosis.is_broken());
+    (check.overall(), audit.overall(), diagnosis.is_well(), check.results[0].verdict)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nat_gateway_is_a_failover_beside_an_idle_nat_and_the_way_out_where_there_is_none() {
+    let (sandbox, session, _log, clients) = eight().await;
+    let client = &clients[0];
+    assert_eq!(three(&session, client).await, (Overall::Ok, Overall::Ok, true, Verdict::ViaNat));
+    sandbox.with_world(|world| break_egress(world, Cause::RoutedToOtherEgress, Some(client))).unwrap().unwrap();
+    assert_eq!(three(&session, client).await, (Overall::Broken, Overall::Broken, false, Verdict::OtherWayOut));
+    sandbox
+        .with_world(|world| {
+            let nat = world.network.instances.shown().values().find(|one| one.tags.name() == Some("NAT-Instance"));
+            let nat = nat.unwrap().instance_id.to_string();
+            world.handle(&Request::query(Service::Ec2, "TerminateInstances", [("InstanceId.1", nat)]));
+            let later = world.now.checked_add(Duration::from_secs(200)).unwrap();
+            settle(world, later).unwrap();
+        })
+        .unwrap();
+    assert_eq!(three(&session, client).await, (Overall::Ok, Overall::Ok, true, Verdict::ViaNat));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::model::{InstanceId, Network};
 use crate::ops::Overall;
-use crate::ops::check::{Chosen, OUTSIDE, blank, cannot_test};
+use crate::ops::check::{Chosen, OUTSIDE, blank, cannot_test, past_the_nat};
 use crate::reach::audit::{Asked, Audit, Group, Told, audit, told_of};
 use crate::reach::{Cause, Diagnosis, Disposition, EgressResult, PacketTest, Role, Severity, Verdict};
 
@@ -71,11 +71,14 @@ fn result(network: &Network, one: &Chosen, group: &Group, asked: &Asked, finding
         } else {
             Verdict::OtherWayOut
         };
+        if row.verdict == Verdict::ViaNat {
+            row = past_the_nat(network, &asked.hosts, row);
+        }
         if asked_itself.is_some() {
             row.address = seen;
             row.latency_ms = test.probes().into_iter().flatten().find_map(|probe| probe.latency_ms);
         }
-        if row.verdict == Verdict::OtherWayOut {
+        if row.verdict == Verdict::OtherWayOut && row.reason.is_none() {
             row.reason = Some(other_way(seen, row.expected_address));
         }
     } else {

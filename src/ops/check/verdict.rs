@@ -6,7 +6,7 @@ use super::choose::Chosen;
 use super::probe::Attempt;
 use crate::model::host::HostFacts;
 use crate::model::{Instance, Network};
-use crate::reach::{Code, EgressResult, Flow, Role, Verdict, WayOut, owner_of, walk, way_out};
+use crate::reach::{Code, EgressResult, Flow, Role, Verdict, WayOut, owner_of, passed_by, walk, way_out};
 
 /// Some address of the internet, for the walk: which one does not matter to routes and rules that name none.
 pub const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(104, 26, 12, 205));
@@ -59,7 +59,7 @@ pub fn judge(network: &Network, hosts: &dyn HostFacts, mut row: EgressResult, at
             row.code = Some(Code::TestTargetDown.to_string());
             row.reason = Some(format!("{}; a second service decided", failed.explain()));
         }
-        return row;
+        return past_the_nat(network, hosts, row);
     }
     row.verdict = Verdict::OtherWayOut;
     row.code = Some(Code::RoutedToOtherEgress.to_string());
@@ -75,6 +75,21 @@ pub fn judge(network: &Network, hosts: &dyn HostFacts, mut row: EgressResult, at
         (Err(unknown), None) => unknown.to_string(),
     };
     row.reason = Some(format!("{whose}, and {promised}"));
+    row
+}
+
+/// An instance whose route leads past the NAT instance that is meant for it leaves by another way, although the address
+/// is the one that this route promises.
+pub fn past_the_nat(network: &Network, hosts: &dyn HostFacts, mut row: EgressResult) -> EgressResult {
+    let flow = Flow::https(row.instance_id.clone(), OUTSIDE);
+    let past = (row.role == Role::Client).then(|| passed_by(network, hosts, &flow)).flatten();
+    if let Some(past) = past {
+        let nat = network.interfaces_of(&past.instance_id).unwrap_or_default();
+        row.verdict = Verdict::OtherWayOut;
+        row.expected_address = nat.iter().find_map(|interface| interface.public_ip()).map(IpAddr::V4);
+        row.code = Some(Code::RoutedToOtherEgress.to_string());
+        row.reason = Some(past.summary());
+    }
     row
 }
 

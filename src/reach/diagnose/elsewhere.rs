@@ -1,8 +1,8 @@
 //! Packets that get out by another way than was meant, and what lies behind a transit gateway.
 
 use super::Draft;
-use crate::model::{InstanceId, Network, NetworkInterface, Peer, ResourceId, RouteTarget, SecurityGroup};
-use crate::reach::candidate::nat_candidate;
+use crate::model::{Network, NetworkInterface, Peer, ResourceId, SecurityGroup};
+use crate::reach::passed_by::passed_by;
 use crate::reach::walk::evidence;
 use crate::reach::{Cause, Certainty, Decision, Disposition, Trace, owner_of};
 
@@ -10,7 +10,7 @@ impl<'a> Draft<'a> {
     /// A route that leads past an idle NAT, an address that is not the route's, a NAT in another zone.
     pub(super) fn elsewhere(&mut self, trace: &Trace, last: &Trace) {
         let Some(client) = self.client() else { return };
-        self.past_the_nat(client, trace);
+        self.past_the_nat(trace);
         self.other_address(trace);
         self.group_is_forgotten(client, last);
         self.other_zone(client, last);
@@ -21,45 +21,24 @@ impl<'a> Draft<'a> {
     }
 
     /// The default route leads elsewhere, and a NAT stands by that no route leads to.
-    fn past_the_nat(&mut self, client: &NetworkInterface, trace: &Trace) {
+    fn past_the_nat(&mut self, trace: &Trace) {
         let network = self.network;
-        let stopped = trace.disposition == Disposition::Dropped;
-        if stopped || self.flow.destination.is_ipv6() || client.public_ip().is_some() {
+        if trace.disposition == Disposition::Dropped {
             return;
         }
-        let Ok(Some(table)) = network.route_table_of(&client.subnet_id, &client.vpc_id) else { return };
-        let Some(route) = table.default_route() else { return };
-        let nat = nat_candidate(network, self.hosts, &client.vpc_id, &client.availability_zone, &self.flow.instance_id);
-        let Some(nat) = nat.filter(|nat| !nat.in_use && !self.leads_to(&route.target, &nat.instance_id)) else {
-            return;
-        };
-        let summary = format!(
-            "{} sends {} to {}, and the NAT instance {} stands by unused",
-            table.route_table_id, route.destination, route.target, nat.instance_id
-        );
-        let resource = Some(ResourceId::from(&table.route_table_id));
-        let mut finding = self.finding(Cause::RoutedToOtherEgress, Certainty::Likely, resource, summary);
-        finding.evidence.push(evidence::route(network, table, route));
-        if let Ok(Some(interface)) = network.network_interfaces.get(&nat.network_interface_id) {
+        let Some(past) = passed_by(network, self.hosts, self.flow) else { return };
+        let resource = Some(ResourceId::from(&past.table.route_table_id));
+        let mut finding = self.finding(Cause::RoutedToOtherEgress, Certainty::Likely, resource, past.summary());
+        finding.evidence.push(evidence::route(network, past.table, past.route));
+        if let Ok(Some(interface)) = network.network_interfaces.get(&past.network_interface_id) {
             let text = format!("SourceDestCheck = {}, and no route leads to it", interface.source_dest_check);
             finding.evidence.push(evidence::interface(network, interface, text));
         }
-        finding.subject.destination = Some(route.destination.clone());
-        finding.subject.network_interface_id = Some(nat.network_interface_id);
-        finding.subject.instance_id = Some(nat.instance_id);
-        finding.subject.subnet_id = Some(client.subnet_id.clone());
+        finding.subject.destination = Some(past.route.destination.clone());
+        finding.subject.network_interface_id = Some(past.network_interface_id);
+        finding.subject.instance_id = Some(past.instance_id);
+        finding.subject.subnet_id = Some(past.subnet_id.clone());
         self.findings.push(finding);
-    }
-
-    fn leads_to(&self, target: &RouteTarget, nat: &InstanceId) -> bool {
-        match target {
-            RouteTarget::NetworkInterface { network_interface_id, .. } => {
-                let found = self.network.network_interfaces.shown().get(network_interface_id.as_str());
-                found.and_then(NetworkInterface::instance_id) == Some(nat)
-            }
-            RouteTarget::Instance(id) => id == nat,
-            _ => false,
-        }
     }
 
     /// The outside saw another address than the path promises.

@@ -119,11 +119,38 @@ fn a_nat_gateway_beside_a_nat_instance_that_others_use_is_no_mistake() {
     second_zone(&mut world);
     world.nat_gateway("nat-1", "subnet-public-c");
     world.default_route("rtb-private-c").target = gateway();
-    // The other zone's instance stands by for nobody, the first zone's is in use.
+    assert_healthy(&world, "i-client", NAT_PUBLIC);
+    assert_eq!(causes(&world, "i-client-c"), [Cause::RoutedToOtherEgress], "its zone's own instance stands by");
+    // With that gone, the first zone's instance serves those whose routes lead to it, and the gateway the others.
     world.network.instances.items_mut().remove("i-nat-c");
     world.network.network_interfaces.items_mut().remove("eni-nat-c");
     assert_healthy(&world, "i-client", NAT_PUBLIC);
     assert_healthy(&world, "i-client-c", "52.1.2.3");
+}
+
+#[test]
+fn a_vpc_that_leaves_by_a_nat_gateway_is_healthy_whatever_else_forwards_in_it() {
+    let mut world = Lab::single();
+    world.nat_gateway("nat-1", "subnet-public");
+    world.default_route("rtb-private").target = gateway();
+    assert_eq!(causes(&world, "i-client"), [Cause::RoutedToOtherEgress], "the NAT instance stands by");
+    // A VPN server: no NAT by its name, its check is off too, and a range of its own leads to it.
+    world.instance_mut("i-nat").tags = crate::model::Tags::from_iter([("Name", "vpn")]);
+    assert_eq!(causes(&world, "i-client"), [Cause::RoutedToOtherEgress], "nothing says that it is no NAT");
+    world.route("rtb-private", "10.99.0.0/16", eni_target("eni-outer"));
+    assert_healthy(&world, "i-client", "52.1.2.3");
+    world.network.instances.items_mut().remove("i-nat");
+    world.network.network_interfaces.items_mut().remove("eni-outer");
+    assert_healthy(&world, "i-client", "52.1.2.3");
+}
+
+#[test]
+fn a_route_past_the_nat_is_nothing_to_a_packet_that_stays_in_the_vpc() {
+    let mut world = Lab::single();
+    world.nat_gateway("nat-1", "subnet-public");
+    world.default_route("rtb-private").target = gateway();
+    let flow = crate::reach::Flow::https(id("i-client", InstanceId::new), "10.8.1.227".parse().unwrap());
+    assert_eq!(crate::reach::passed_by(&world.network, &world.hosts, &flow), None);
 }
 
 #[test]
