@@ -291,6 +291,10 @@ fn ingress(finding: &Finding, network: &Network) -> Option<Draft> {
     Some(Draft::one(title, change, call).caution(caution))
 }
 
+/// The protocol and port of the packet that was asked for, and no more, also where the group's egress rules were emptied:
+/// that a NAT's group let everything out before is likely (it is what AWS gives a new group, and what most guides write)
+/// and cannot be seen, since nothing keeps the old rules, while AWS's own guide to NAT instances lets out 80 and 443
+/// alone. Opening the group for everything would be opening it to the world on a guess. What stays blocked is said.
 fn egress(finding: &Finding, network: &Network) -> Option<Draft> {
     let packet = finding.subject.packet?;
     let id = finding.subject.security_group_id.clone()?;
@@ -306,7 +310,10 @@ fn egress(finding: &Finding, network: &Network) -> Option<Draft> {
     let change =
         change(format!("{id} IpPermissionsEgress"), shown_rules(group, false), format!("and {what} to 0.0.0.0/0"));
     let title = format!("Let {what} out of {id}");
-    let caution = Some(format!("widens {id}: {what} is let out to the whole internet from every interface in it"));
+    let caution = Some(format!(
+        "widens {id}: {what} is let out to the whole internet from every interface in it. Other ports and protocols stay \
+         blocked where no rule names them; a group as AWS makes it lets everything out"
+    ));
     let call = Call::Repair(Box::new(RepairCall::AuthorizeSecurityGroupEgress { group: id, rule }));
     Some(Draft::one(title, change, call).caution(caution))
 }

@@ -12,10 +12,10 @@ use super::routing::edited_but_not_applied;
 use super::{Cause, Direction, Subject};
 use crate::model::host::{Host, HostFacts};
 use crate::model::{
-    AclAction, AclDirection, AclEntry, AssociationId, AttachmentState, GatewayAttachment, InstanceId, InstanceState,
-    InterfaceAssociation, InterfaceAttachment, InterfaceStatus, Network, NetworkInterface, NetworkInterfaceId, Part,
-    Peer, Protocol, Route, RouteDestination, RouteOrigin, RouteState, RouteTable, RouteTableAssociation, RouteTableId,
-    RouteTarget, RuleDirection, SecurityGroupRule, StatusCheck, Unknown,
+    AclAction, AclDirection, AclEntry, AssociationId, AttachmentState, BlockPublicAccessExclusion, ExclusionMode,
+    GatewayAttachment, InstanceId, InstanceState, InterfaceAssociation, InterfaceAttachment, InterfaceStatus, Network,
+    NetworkInterface, NetworkInterfaceId, Peer, Protocol, Route, RouteDestination, RouteOrigin, RouteState, RouteTable,
+    RouteTableAssociation, RouteTableId, RouteTarget, RuleDirection, SecurityGroupRule, StatusCheck, Unknown,
 };
 
 /// The snapshot and the hosts, edited.
@@ -77,10 +77,7 @@ impl<'a> Mended<'a> {
             Cause::MoreSpecificRoute => self.remove_route(subject),
             Cause::NatSubnetNotPublic => self.make_public(subject),
             Cause::IgwNotAttached => self.attach_gateway(subject),
-            Cause::VpcBlockPublicAccess => {
-                self.network.block_public_access = Part::default();
-                true
-            }
+            Cause::VpcBlockPublicAccess => self.exclude(subject),
             Cause::NoPublicAddress | Cause::AddressMoved => self.give_address(subject),
             Cause::SourceDestCheck | Cause::SourceDestCheckOnReply => {
                 self.interface(subject.network_interface_id.as_ref()).map(|eni| eni.source_dest_check = false).is_some()
@@ -264,6 +261,18 @@ impl<'a> Mended<'a> {
                 route.state = RouteState::Active;
             }
         }
+    }
+
+    /// The subnet whose packets were kept back is excluded; the setting stays for all others.
+    fn exclude(&mut self, subject: &Subject) -> bool {
+        let Some(subnet_id) = &subject.subnet_id else { return false };
+        let Some(setting) = self.network.block_public_access.items_mut().values_mut().next() else { return false };
+        setting.exclusions.push(BlockPublicAccessExclusion {
+            exclusion_id: "vpcbpa-exclude-mended".to_owned(),
+            resource_arn: format!("subnet/{subnet_id}"),
+            mode: ExclusionMode::AllowBidirectional,
+        });
+        true
     }
 
     /// The interface has its Elastic IP back, or a free one, or a new one.

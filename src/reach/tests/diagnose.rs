@@ -3,8 +3,9 @@
 use super::world::*;
 use crate::model::host::{Hook, Policy};
 use crate::model::*;
+use crate::reach::mend::{Mended, Mending};
 use crate::reach::{
-    Cause, Certainty, Code, Diagnosis, Disposition, Flow, Observations, PacketTest, Probe, Severity, diagnose,
+    Cause, Certainty, Code, Diagnosis, Direction, Disposition, Flow, Observations, PacketTest, Probe, Severity, diagnose,
 };
 
 type Change = fn(&mut Lab);
@@ -135,6 +136,18 @@ fn each_cause_alone_is_the_only_finding() {
         let marks = diagnosis.path.iter().filter(|hop| hop.code == Some(cause.code())).count();
         assert!(marks >= 1 || *cause == Cause::RoutedToOtherEgress, "{cause} is not on the path");
     }
+}
+
+#[test]
+fn block_public_access_is_mended_as_it_is_repaired_for_the_one_subnet_that_it_keeps_back() {
+    let mut world = Lab::article();
+    ARTICLE.iter().find(|(cause, _)| *cause == Cause::VpcBlockPublicAccess).unwrap().1(&mut world);
+    let mut subject = diagnosed(&world, &Observations::default()).findings[0].subject.clone();
+    let mut mended = Mended::new(&world.network, &world.hosts);
+    assert_eq!(mended.mend(Cause::VpcBlockPublicAccess, &mut subject, Direction::Forward), Mending::Done);
+    let setting = mended.network.block_public_access.shown().values().next().unwrap();
+    let lets_out = |subnet| setting.lets_instances_out(&id("vpc-1", VpcId::new), Some(&id(subnet, SubnetId::new)));
+    assert!(lets_out("subnet-public") && !lets_out("subnet-private"), "{setting:?}");
 }
 
 #[test]
