@@ -73,6 +73,9 @@ async fn run(arguments: Arguments, terminal: Terminal) -> eyre::Result<Answer> {
             None => snapshot_console(&global, snapshot).await,
         };
     }
+    if global.after {
+        bail!("--after speaks of a report of diagnose --fix; add --snapshot FILE");
+    }
     if let Some(Command::Sandbox(command)) = &command {
         return worlds::run(&global, command, terminal).await;
     }

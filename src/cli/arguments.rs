@@ -58,6 +58,9 @@ pub struct Global {
     /// taken. Nothing is asked and nothing can change.
     #[arg(long, global = true, value_name = "FILE", help_heading = "World")]
     pub snapshot: Option<PathBuf>,
+    /// With --snapshot: the state after the repairs of `diagnose --fix`, not the one before them
+    #[arg(long, global = true, help_heading = "World")]
+    pub after: bool,
     /// The stack: what one provisioning made, named by the tag natdeck:stack [default: natdeck]
     #[arg(long, global = true, value_name = "NAME", help_heading = "World")]
     pub stack: Option<String>,
@@ -270,7 +273,7 @@ pub struct DiagnoseArguments {
     ///
     /// The report tells verdict, path, causes with evidence and repairs, what could not be seen, the packet test, the
     /// API calls and, with --fix, what was repaired and how it is afterwards. `natdeck --snapshot FILE` opens it without
-    /// AWS; it answers as before the repairs. The file is written whole or not at all, readable by its owner alone, and
+    /// AWS; it answers as before the repairs, or with --after as after them. The file is written whole or not at all, readable by its owner alone, and
     /// replaces no other unless --overwrite is given.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::arguments::{DiagnoseArguments, Output};
 use super::change::{carry_out_repair, preflight};
 use super::inspect::refuse_blindness;
+use super::interrupt::Interrupt;
 use super::output::{Row, diagnose_json, diagnose_text};
 use super::{Answer, Context, Terminal};
 use crate::aws::Session;
@@ -32,10 +33,10 @@ pub async fn diagnose(context: &Context, arguments: &DiagnoseArguments) -> eyre:
     let seen = look(&session, network, &question).await;
     let before = arguments.report.is_some().then(|| seen.look());
     let mut repairs = Repairs::default();
-    let seen = if arguments.fix {
+    let fixed = if arguments.fix {
         fix(context, &session, &question, arguments.yes, seen, &mut repairs).await
     } else {
-        Ok(seen)
+        Ok(Some(seen))
     };
     if let (Some(file), Some(before)) = (&arguments.report, before) {
         // Whom the report names. Where STS refuses to say, the snapshot knows the account as a rule.
@@ -43,11 +44,15 @@ pub async fn diagnose(context: &Context, arguments: &DiagnoseArguments) -> eyre:
         let calls = session.log().calls().iter().map(|call| (**call).clone()).collect();
         let mut incident = Incident::new(identity, question, before, calls);
         incident.repairs = repairs.made;
+        incident.interrupted_at = matches!(fixed, Ok(None)).then(Timestamp::now);
         // A repair that failed is told with what was seen last before it.
         incident.after = repairs.after;
         keep(&context.terminal, file, incident, arguments.redact, saving)?;
     }
-    let seen = seen?;
+    let Some(seen) = fixed? else {
+        context.terminal.say("interrupted; what was done stays, and natdeck diagnose says what is so now");
+        return Ok(Answer::Interrupted);
+    };
     print(&context.terminal, arguments, &seen)?;
     Ok(answer(&seen.diagnosis))
 }
@@ -167,7 +172,9 @@ pub(super) fn print(terminal: &Terminal, arguments: &DiagnoseArguments, seen: &S
     }
 }
 
-/// Repairs one finding after the other, looking again after each, until nothing is left that can be repaired.
+/// Repairs one finding after the other, looking again after each, until nothing is left that can be repaired. Ctrl-C lets
+/// the step that is under way end, and is the end; pressed again, it leaves that step where it is. `None`: that was so;
+/// otherwise what was seen last.
 async fn fix(
     context: &Context,
     session: &Session,
@@ -175,9 +182,10 @@ async fn fix(
     yes: bool,
     mut seen: Seen,
     repairs: &mut Repairs,
-) -> eyre::Result<Seen> {
+) -> eyre::Result<Option<Seen>> {
     let terminal = &context.terminal;
     let journals = context.journals(session).await?;
+    let interrupt = Interrupt::listen();
     let mut done: Vec<FindingKey> = Vec::new();
     while let Some((finding, repair)) = next(&seen, &done) {
         terminal.say(&format!("{} {}", terminal.err.strong(&finding.cause.name()), finding.summary));
@@ -191,35 +199,69 @@ async fn fix(
         if let Some(warning) = &repair.caution {
             terminal.say(&format!("  {} {warning}", terminal.err.warn("caution:")));
         }
-        if !yes && !terminal.ask_for("Do this? Type yes:", "yes")? {
-            terminal.say("nothing was changed");
-            return Ok(seen);
+        if !yes {
+            let agreed = tokio::select! {
+                biased;
+                () = interrupt.pressed(1) => return Ok(None),
+                agreed = terminal.ask("Do this? Type yes:", "yes") => agreed?,
+            };
+            if !agreed {
+                terminal.say("nothing was changed");
+                return Ok(Some(seen));
+            }
         }
         let stack = ops::stack_of(&seen.network, &finding);
-        let made = match preflight(context, session, &repair.plan(&stack)).await {
-            Ok(()) => match ops::begin_repair(session, &journals, &stack, &repair) {
-                Ok(change) => carry_out_repair(context, change).await,
-                Err(error) => Err(error.into()),
-            },
-            Err(error) => Err(error),
+        let made = tokio::select! {
+            biased;
+            () = interrupt.pressed(2) => Err(eyre!("left while it was under way: whether it was done is not known")),
+            made = make(context, session, &journals, &stack, &repair, &interrupt) => made,
         };
         let failure = made.as_ref().err().map(super::error_line);
+        if interrupt.is_pressed() {
+            failure.iter().for_each(|failure| terminal.say(&format!("{} {failure}", terminal.err.warn("not done:"))));
+            repairs.made.push(Repaired::new(&finding, &repair, Timestamp::now(), failure));
+            return Ok(None);
+        }
         repairs.made.push(Repaired::new(&finding, &repair, Timestamp::now(), failure));
         made?;
         done.push(FindingKey::of(&finding));
         let mut pause = std::time::Duration::from_millis(200);
         for _ in 0..repair::LOOKS_AFTER {
-            seen = look_again(session, question).await;
+            seen = tokio::select! {
+                biased;
+                () = interrupt.pressed(1) => return Ok(None),
+                again = look_again(session, question) => again,
+            };
             let still = seen.diagnosis.findings.iter().any(|finding| done.contains(&FindingKey::of(finding)));
             if !still && answer(&seen.diagnosis) == Answer::Yes || next(&seen, &done).is_some() {
                 break;
             }
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                biased;
+                () = interrupt.pressed(1) => return Ok(None),
+                () = tokio::time::sleep(pause) => {}
+            }
             pause *= 3;
         }
         repairs.after = Some(seen.look());
     }
-    Ok(seen)
+    Ok(Some(seen))
+}
+
+/// Asks AWS by DryRun whether a repair would go, and makes it.
+async fn make(
+    context: &Context,
+    session: &Session,
+    journals: &Path,
+    stack: &str,
+    repair: &Repair,
+    interrupt: &Interrupt,
+) -> eyre::Result<()> {
+    preflight(context, session, &repair.plan(stack)).await?;
+    if interrupt.is_pressed() {
+        bail!("interrupted before it was begun");
+    }
+    carry_out_repair(context, ops::begin_repair(session, journals, stack, repair)?).await
 }
 
 /// The next finding with a repair that was not made yet: what breaks first, then the warnings.

@@ -1,13 +1,14 @@
 //! The headless commands: one function each, from arguments to an exit code.
 //!
 //! Documents go to standard output; progress, questions and errors to standard error. Exit codes: 0 as asked, 1 the
-//! answer is no, 2 bad usage or an AWS error, 3 cannot test.
+//! answer is no, 2 bad usage or an AWS error, 3 cannot test, 130 interrupted by Ctrl-C.
 
 pub mod arguments;
 mod audit;
 mod change;
 mod diagnose;
 mod inspect;
+mod interrupt;
 pub mod output;
 mod session;
 mod snapshot;
@@ -37,6 +38,8 @@ pub enum Answer {
     /// The answer is no: egress is broken, or the plan is not empty.
     No,
     CannotTest,
+    /// Ctrl-C ended it before its time.
+    Interrupted,
     /// What the last command of a shell said.
     Status(u8),
 }
@@ -47,11 +50,14 @@ impl Answer {
             Self::Yes => 0,
             Self::No => 1,
             Self::CannotTest => 3,
+            Self::Interrupted => INTERRUPTED,
             Self::Status(code) => code,
         }
     }
 }
 
+/// What shells give a command that SIGINT ended: 128 and the number of the signal.
+const INTERRUPTED: u8 = 130;
 /// Bad usage or an AWS error.
 pub const FAILED: u8 = 2;
 

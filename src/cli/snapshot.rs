@@ -18,6 +18,8 @@ use crate::ops::{self, OUTSIDE, Question};
 pub struct Snapshot {
     pub file: PathBuf,
     pub incident: Incident,
+    /// It is of the state after the repairs.
+    after: bool,
 }
 
 impl Snapshot {
@@ -45,7 +47,13 @@ impl Snapshot {
                 file.display()
             ));
         }
-        Ok(Self { file: file.to_owned(), incident })
+        let incident = if global.after {
+            let nothing = || eyre!("{} holds no look after a repair; leave --after out", file.display());
+            incident.afterwards().ok_or_else(nothing)?
+        } else {
+            incident
+        };
+        Ok(Self { file: file.to_owned(), incident, after: global.after })
     }
 
     /// What it is a picture of, and how old.
@@ -53,8 +61,9 @@ impl Snapshot {
         let Incident { identity, at, network, redacted, .. } = &self.incident;
         let account = identity.account_id.as_deref().unwrap_or("unknown");
         let stand_ins = if *redacted { " (stand-ins)" } else { "" };
+        let when = if self.after { "taken after the repairs at" } else { "taken" };
         format!(
-            "snapshot of {} account {account}{stand_ins} region {}, taken {at:.0}, {}; nothing is asked of AWS, and \
+            "snapshot of {} account {account}{stand_ins} region {}, {when} {at:.0}, {}; nothing is asked of AWS, and \
              ages are as of then",
             identity.world,
             network.region,

@@ -77,6 +77,17 @@ impl Terminal {
         io::stdin().lock().read_line(&mut line)?;
         Ok(line.trim() == wanted)
     }
+
+    /// As [`Self::ask_for`]. Who does not wait for the answer leaves a thread behind that still reads, which keeps nobody
+    /// from ending the process.
+    pub async fn ask(self, question: &'static str, wanted: &'static str) -> eyre::Result<bool> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = tell.send(self.ask_for(question, wanted));
+        });
+        told.await?
+    }
 }
 
 /// The chain of causes on one line, without saying the same twice.

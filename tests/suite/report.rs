@@ -1,7 +1,9 @@
 //! Incident reports, as a person makes and opens them.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use natdeck::ops::report::{self, ReadError, Saving};
 use serde_json::Value;
@@ -96,6 +98,63 @@ fn a_report_of_a_repair_tells_before_and_after() {
     assert_eq!(incident.diagnosis().first_break().unwrap().cause.name(), "HOST_IP_FORWARD_OFF");
     assert_eq!(incident.diagnosis_after().unwrap().first_break(), None);
     assert_eq!(incident.repairs.len(), 1);
+    // It opens as before the repairs, unless asked otherwise.
+    let id = broken.instance.as_str();
+    broken.home.expect(1, &["--snapshot", text(&file), "diagnose", id]);
+    let after = broken.home.expect(0, &["--snapshot", text(&file), "--after", "diagnose", id]);
+    assert!(after.stderr.contains("after the repairs") && after.stdout.contains("gets out"), "{}", after.stderr);
+    let lone = broken.file("before.md");
+    broken.home.expect(0, &["--snapshot", text(&file), "--after", "diagnose", id, "--report", text(&lone)]);
+    let ran = broken.home.expect(2, &["--snapshot", text(&lone), "--after", "diagnose", id]);
+    assert!(ran.stderr.contains("holds no look after a repair"), "{}", ran.stderr);
+    broken.home.expect(2, &["--sandbox", "--after", "tree"]);
+}
+
+/// Runs the repair of two causes slowly, and presses Ctrl-C as soon as a line of standard error has `at` in it.
+fn interrupted(at: &str) -> (Broken, report::Incident) {
+    let broken = Broken::by("NO_ROUTE_TO_DESTINATION");
+    broken.home.expect(0, &["--sandbox", "sandbox", "break", "HOST_IP_FORWARD_OFF", "--quiet"]);
+    let file = broken.file("incident.md");
+    let slow = ["--sandbox-fault", "latency=300ms", "--fix", "--yes", "--report", text(&file)];
+    let mut command = broken.home.command(&broken.diagnose(&slow));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| line.unwrap());
+    for line in lines.by_ref() {
+        said.push_str(&format!("{line}\n"));
+        if line.contains(at) {
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+            break;
+        }
+    }
+    said.extend(lines.map(|line| line + "\n"));
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("interrupted") && said.contains("the report is in"), "{said}");
+    let incident = report::open(&file).unwrap().incident;
+    assert!(incident.interrupted_at.is_some() && incident.after.is_none());
+    let told = std::fs::read_to_string(&file).unwrap();
+    assert!(told.contains(", repair interrupted\n") && told.contains("**Interrupted** at"), "{told}");
+    (broken, incident)
+}
+
+#[test]
+fn ctrl_c_before_a_repair_is_begun_leaves_the_world_alone_and_the_report_of_it() {
+    let (broken, incident) = interrupted("  repair: ");
+    let [tried] = &incident.repairs[..] else { panic!("{:#?}", incident.repairs) };
+    assert_eq!(tried.failure.as_deref(), Some("interrupted before it was begun"));
+    let said = broken.home.json(1, &broken.diagnose(&["--output", "json"]));
+    assert_eq!(said["findings"][0]["code"], "NO_ROUTE_TO_DESTINATION", "{said}");
+}
+
+#[test]
+fn ctrl_c_between_two_repairs_keeps_the_first_and_reports_it() {
+    let (broken, incident) = interrupted("✓ ");
+    let [made] = &incident.repairs[..] else { panic!("{:#?}", incident.repairs) };
+    assert_eq!((made.cause.name().as_str(), &made.failure), ("NO_ROUTE_TO_DESTINATION", &None));
+    assert_eq!(incident.diagnosis().first_break().unwrap().cause.name(), "NO_ROUTE_TO_DESTINATION");
+    let said = broken.home.json(1, &broken.diagnose(&["--output", "json"]));
+    assert_eq!(said["findings"][0]["code"], "HOST_IP_FORWARD_OFF", "{said}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub fn markdown(incident: &Incident) -> Result<String, serde_json::Error> {
     let instance_id = &incident.question.flow.instance_id;
     let outcome = match (&incident.after, incident.diagnosis_after()) {
         (Some(_), Some(after)) if after.is_well() => ", repaired",
+        _ if incident.interrupted_at.is_some() => ", repair interrupted",
         (Some(_), _) => ", not repaired",
         _ => "",
     };
@@ -36,6 +37,15 @@ pub fn markdown(incident: &Incident) -> Result<String, serde_json::Error> {
     if !incident.repairs.is_empty() {
         push(&mut out, "## What was repaired\n\n");
         incident.repairs.iter().for_each(|repaired| repair(&mut out, repaired));
+    }
+    if let Some(at) = incident.interrupted_at {
+        push(
+            &mut out,
+            &format!(
+                "**Interrupted** at {at:.0}: nothing more was tried, and what came of the last step was not \
+            looked at.\n\n"
+            ),
+        );
     }
     if let (Some(after), Some(diagnosis)) = (&incident.after, incident.diagnosis_after()) {
         push(&mut out, &format!("## Afterwards, at {:.0}\n\n", after.at));

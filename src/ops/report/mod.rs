@@ -48,6 +48,9 @@ pub struct Incident {
     pub repairs: Vec<Repaired>,
     /// What was seen after the last repair. `None`: nothing was repaired.
     pub after: Option<Look>,
+    /// When the repairs were interrupted: nothing more was tried or looked at. `None`: they came to their end.
+    #[serde(default)]
+    pub interrupted_at: Option<Timestamp>,
     /// The API calls of the run, oldest first.
     pub calls: Vec<ApiCall>,
 }
@@ -105,6 +108,7 @@ impl Incident {
             looked: look.looked,
             repairs: Vec::new(),
             after: None,
+            interrupted_at: None,
             calls,
         }
     }
@@ -120,7 +124,7 @@ impl Incident {
             return self.clone();
         }
         let (_, looked) = self.ask(&question);
-        Self { question, looked, repairs: Vec::new(), after: None, ..self.clone() }
+        Self { question, looked, repairs: Vec::new(), after: None, interrupted_at: None, ..self.clone() }
     }
 
     /// What was asked, as an audit of all instances takes it.
@@ -142,6 +146,13 @@ impl Incident {
             asked.health.remove(id);
         }
         asked
+    }
+
+    /// What was seen after the last repair, in place of what was seen before the first. `None`: nothing was repaired, or
+    /// nobody looked afterwards.
+    pub fn afterwards(self) -> Option<Self> {
+        let Look { at, network, looked } = self.after?;
+        Some(Self { at, network, looked, repairs: Vec::new(), after: None, interrupted_at: None, ..self })
     }
 
     /// The answer after the repairs.
