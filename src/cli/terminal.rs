@@ -90,18 +90,7 @@ impl Terminal {
     }
 }
 
-/// The chain of causes on one line, without saying the same twice.
+/// As [`crate::saga::error_line`].
 pub fn error_line(report: &eyre::Report) -> String {
-    let mut line = String::new();
-    for cause in report.chain() {
-        let text = cause.to_string().replace('\n', " ");
-        if line.contains(&text) {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push_str(": ");
-        }
-        line.push_str(text.trim());
-    }
-    line
+    crate::saga::error_line(report.as_ref())
 }

@@ -1,6 +1,5 @@
 //! What was seen beside the snapshot and the kernels: what the packet test showed, and how the hosts are. Pure data.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Code;
 use crate::model::host_health::HostHealth;
-use crate::model::{Fact, InstanceId};
+use crate::model::{Fact, Items};
 
 /// What a diagnosis knows beside the snapshot and the kernels' facts. The default is "nothing was tried".
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -16,7 +15,7 @@ pub struct Observations {
     /// The packet test on the instance in question. `None`: not tried.
     pub test: Option<PacketTest>,
     /// How hosts are, the client and the NATs. A host that is not in it was not asked.
-    pub health: BTreeMap<InstanceId, Fact<HostHealth>>,
+    pub health: Items<Fact<HostHealth>>,
 }
 
 /// The packet test: it ran, or why it could not.

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
-use std::fmt::Write as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::journal::{Journal, JournalError, VERSION};
-use super::{Action, Ending, Event, Failure, Node, NodeState, Outcome, Progress, Record, RunMode};
+use super::{Action, Ending, Event, Failure, Node, NodeState, Outcome, Progress, Record, RunMode, error_line};
 
 /// How many steps run at once. AWS's mutating calls share one token bucket per account and region, so more would
 /// only be throttled.
@@ -449,7 +448,7 @@ async fn undo<A: Action>(
 }
 
 /// What to write and tell when a node's future has ended.
-fn ended<S, O: Clone, E: Error>(
+fn ended<S, O: Clone, E: Error + 'static>(
     id: String,
     job: Job,
     result: Result<Option<O>, E>,
@@ -463,7 +462,7 @@ fn ended<S, O: Clone, E: Error>(
         ),
         (_, Ok(_)) => (Record::Undone { id: id.clone(), at }, Event::Undone { id }, None),
         (job, Err(error)) => {
-            let text = chain(&error);
+            let text = error_line(&error);
             let failure = Failure { id: id.clone(), error: Arc::new(error) };
             let (record, event) = match job {
                 Job::Apply => {
@@ -482,18 +481,6 @@ fn ended<S, O: Clone, E: Error>(
 /// Whether there is something, or may be something, to take back.
 fn can_be_undone(state: &NodeState) -> bool {
     !matches!(state, NodeState::Given | NodeState::Waiting)
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Writing to a string does not fail.
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// 32 hexadecimal digits that no other step has.

@@ -6,6 +6,7 @@
 
 mod action;
 mod engine;
+mod error_line;
 mod event;
 mod journal;
 mod record;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use action::{Action, Node, Progress};
 pub use engine::{Saga, SagaError, Stop};
+pub use error_line::error_line;
 pub use event::{Event, Failure, NodeState, Outcome, RunMode};
 pub use journal::{IllegalRecord, Journal, JournalError, Log, MemoryLog};
 pub use record::{Ending, Record};

@@ -114,7 +114,7 @@ pub(super) async fn ask_nats(session: &Session, network: &Network, nats: &[Insta
 fn note(looked: &mut Looked, id: &InstanceId, answer: &Answer) {
     let ClientFacts { host, health } = facts(id, answer);
     looked.hosts.insert(id.clone(), host);
-    looked.observations.health.insert(id.clone(), health);
+    looked.observations.health.insert(id.as_str(), health);
 }
 
 /// The packet test and the facts of the instance, in one command.

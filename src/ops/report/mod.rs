@@ -133,7 +133,7 @@ impl Incident {
         let id = &self.question.flow.instance_id;
         let egress = self.question == Question::egress(id.clone());
         let look = observations.test.clone().filter(|_| egress).map(|test| {
-            let facts = hosts.get(id).zip(observations.health.get(id));
+            let facts = hosts.get(id).zip(observations.health.get(id.as_str()));
             let facts = facts.map(|(host, health)| ClientFacts { host: host.clone(), health: health.clone() });
             (id.clone(), ClientLook { test, facts })
         });
@@ -143,7 +143,7 @@ impl Incident {
         let chosen = choose(&self.network, std::slice::from_ref(id), None);
         if !chosen.is_ok_and(|chosen| chosen.iter().any(|one| one.role == Role::Nat)) {
             asked.hosts.remove(id);
-            asked.health.remove(id);
+            asked.health.remove(id.as_str());
         }
         asked
     }

@@ -19,7 +19,7 @@ pub use own::{Told, told_of};
 use super::{Certainty, Diagnosis, Flow, Observations, PacketTest, Place, diagnose};
 use crate::model::host::{Host, HostFacts, Hosts};
 use crate::model::host_health::HostHealth;
-use crate::model::{Fact, InstanceId, Network, Unknown};
+use crate::model::{Fact, InstanceId, Items, Network, Unknown};
 use fate::{Fate, Fates};
 
 /// What was asked, beside the snapshot. The default is "nothing".
@@ -28,7 +28,7 @@ pub struct Asked {
     /// The kernels of the hosts on the ways, each asked once.
     pub hosts: Hosts,
     /// How these hosts are.
-    pub health: BTreeMap<InstanceId, Fact<HostHealth>>,
+    pub health: Items<Fact<HostHealth>>,
     /// What was asked of the instances themselves. One that is not in it was not asked.
     pub clients: BTreeMap<InstanceId, ClientLook>,
 }
@@ -231,7 +231,9 @@ impl Asked {
         let look = self.clients.get(id);
         let facts = look.and_then(|look| look.facts.as_ref());
         let mut health = self.health.clone();
-        health.extend(facts.map(|facts| (id.clone(), facts.health.clone())));
+        if let Some(facts) = facts {
+            health.insert(id.as_str(), facts.health.clone());
+        }
         let hosts = WithClient { hosts: &self.hosts, client: facts.map(|facts| (id.clone(), &facts.host)) };
         (hosts, Observations { test: look.map(|look| look.test.clone()), health })
     }

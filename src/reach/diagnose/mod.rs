@@ -165,7 +165,7 @@ impl<'a> Draft<'a> {
     }
 
     fn health(&self, id: &InstanceId) -> Option<&HostHealth> {
-        self.observations.health.get(id)?.known().ok()
+        self.observations.health.get(id.as_str())?.known().ok()
     }
 
     /// The hosts that forward on the path, each once.
@@ -217,7 +217,7 @@ impl<'a> Draft<'a> {
         self.findings.sort_by_key(|finding| finding.severity);
         for (id, fact) in &self.observations.health {
             if let Err(unknown) = fact.known()
-                && !self.unknown.iter().any(|known| known.what.contains(id.as_str()))
+                && !self.unknown.iter().any(|known| known.what.contains(id))
             {
                 self.unknown.push(unknown.clone());
             }

@@ -8,13 +8,13 @@ use super::super::diagnosis::{Diagnosed, Story};
 use super::super::drill::{Broken, Drill};
 use super::super::effect::WalkDepth;
 use super::super::message::{Failure, Prepared, RunEnd};
-use super::workbench::{chain, mends, prepared, report};
+use super::workbench::{mends, prepared, report};
 use crate::model::{ApiCall, Identity, InstanceId, Network};
 use crate::ops::report::Incident;
 use crate::ops::{self, Looked, Question};
 use crate::plan::{Output, Plan};
 use crate::reach::{Cause, CheckProgress, Flow, Trace, walk};
-use crate::saga::{Event, RunMode};
+use crate::saga::{Event, RunMode, error_line};
 
 /// A report that is looked at.
 pub struct Record {
@@ -74,7 +74,7 @@ impl Backend for Record {
     /// What the report holds already: for a redacted one, or one of another instance.
     async fn save_report(&self, story: Story, redact: bool) -> Result<String, Failure> {
         let incident = self.incident.about(self.question(&story.first.instance_id));
-        report::keep(incident, redact).await.map_err(|error| Failure::new("keep the report", chain(&error)))
+        report::keep(incident, redact).await.map_err(|error| Failure::new("keep the report", error_line(&error)))
     }
 
     async fn drills(&self, _instance_id: Option<InstanceId>) -> Result<Vec<Drill>, Failure> {

@@ -18,7 +18,7 @@ use crate::model::{ApiCall, Identity, InstanceId, Network, World};
 use crate::ops::{self, Change, ChangeError, Ended, Looked, PlanningError, Question};
 use crate::plan::{self, Output, Outputs, Plan, PlanKind, Spec};
 use crate::reach::{self, Cause, CheckProgress, Diagnosis, Flow, Observations, Trace, walk};
-use crate::saga::{Event, NodeState, RunMode, Stop};
+use crate::saga::{Event, NodeState, RunMode, Stop, error_line};
 
 pub(super) mod report;
 
@@ -86,7 +86,7 @@ impl Workbench {
             PlanKind::Teardown => format!("plan the teardown of '{stack}'"),
             PlanKind::Repair => format!("go on with a repair of '{stack}'"),
         };
-        let failed = |error: &dyn std::error::Error| Failure::new(what.clone(), chain(error));
+        let failed = |error: &(dyn std::error::Error + 'static)| Failure::new(what.clone(), error_line(error));
         let session = self.session().await.map_err(|error| failed(&error))?;
         let mut change = self.change.lock().await;
         // Whatever it made is found again by its tags; one that has come to its end is put aside.
@@ -154,27 +154,12 @@ impl Workbench {
                 PlanKind::Repair => ops::begin_repair_plan(session, &journals, plan),
                 PlanKind::Provision | PlanKind::Teardown => Change::begin(session, &journals, plan),
             };
-            *change = Some(begun.map_err(|error: ChangeError| Failure::new(what, chain(&error)))?);
+            *change = Some(begun.map_err(|error: ChangeError| Failure::new(what, error_line(&error)))?);
         }
         let stop = change.as_ref().map(Change::stop);
         *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
         Ok(())
     }
-}
-
-/// The chain of causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        if !line.contains(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        source = cause.source();
-    }
-    line
 }
 
 fn no_drills() -> Failure {
@@ -248,7 +233,7 @@ fn run_end(ended: Result<Ended, ChangeError>) -> RunEnd {
                 })
                 .collect(),
         ),
-        Err(error) => RunEnd::Broken(Failure::new("run the steps", chain(&error))),
+        Err(error) => RunEnd::Broken(Failure::new("run the steps", error_line(&error))),
     }
 }
 
@@ -322,7 +307,7 @@ impl Backend for Workbench {
     }
 
     async fn save_report(&self, story: Story, redact: bool) -> Result<String, Failure> {
-        let failed = |error: &dyn std::error::Error| Failure::new("keep the report", chain(error));
+        let failed = |error: &(dyn std::error::Error + 'static)| Failure::new("keep the report", error_line(error));
         let session = self.session().await.map_err(|error| failed(&error))?;
         let identity = session.caller_identity().await.unwrap_or_else(|_| session.identity());
         report::save(story, identity, self.calls_after(0), redact).await.map_err(|error| failed(&error))
@@ -367,7 +352,7 @@ impl Backend for Workbench {
             && is_over(&other)
             && let Err(error) = other.close()
         {
-            return RunEnd::Broken(Failure::new("end the change before", chain(&error)));
+            return RunEnd::Broken(Failure::new("end the change before", error_line(&error)));
         }
         if let Err(failure) = self.begin(&mut slot, &plan).await {
             return RunEnd::Broken(failure);

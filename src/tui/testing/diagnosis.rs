@@ -69,11 +69,11 @@ pub fn ailing(ailment: &Ailment) -> (Network, Hosts, Observations) {
         observations.test = Some(if *ailment == Ailment::Blind { ran } else { none });
         let unknown = Unknown::new(format!("facts of host {NAT}"), reason);
         hosts.insert(InstanceId::new(NAT), Fact::Unknown(unknown.clone()));
-        observations.health.insert(InstanceId::new(NAT), Fact::Unknown(unknown));
+        observations.health.insert(NAT, Fact::Unknown(unknown));
     } else {
         observations.test = Some(ran);
         hosts.insert(InstanceId::new(NAT), Fact::Known(host));
-        observations.health.insert(InstanceId::new(NAT), Fact::Known(health));
+        observations.health.insert(NAT, Fact::Known(health));
     }
     (network, hosts, observations)
 }

@@ -44,7 +44,7 @@ fn incident(world: &mut World, client: &InstanceId) -> Incident {
         let script = gather_script(id == client);
         let output = world.with_machine(id, |machine, outside| machine.run(&script, outside)).unwrap();
         if let Ok(health) = parse_health(&output.stdout, Some(at)) {
-            observations.health.insert(id.clone(), Fact::Known(health));
+            observations.health.insert(id.as_str(), Fact::Known(health));
         }
     }
     let caller = format!("arn:aws:sts::{ACCOUNT}:assumed-role/Admin/alice@example.com");
