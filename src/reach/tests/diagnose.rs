@@ -5,7 +5,8 @@ use crate::model::host::{Hook, Policy};
 use crate::model::*;
 use crate::reach::mend::{Mended, Mending};
 use crate::reach::{
-    Cause, Certainty, Code, Diagnosis, Direction, Disposition, Flow, Observations, PacketTest, Probe, Severity, diagnose,
+    Cause, Certainty, Code, Diagnosis, Direction, Disposition, Flow, Observations, PacketTest, Probe, Severity,
+    diagnose,
 };
 
 type Change = fn(&mut Lab);
