@@ -17,6 +17,7 @@ pub const READS: &[&str] = &[
     "DescribeImages",
     "DescribeInstanceCreditSpecifications",
     "DescribeInstanceInformation",
+    "DescribeDhcpOptions",
     "DescribeInstanceStatus",
     "DescribeInstances",
     "DescribeInternetGateways",

@@ -209,7 +209,18 @@ macro_rules! all_pages {
 async fn vpcs(session: &Session, scope: &Scope) -> Result<Gathered<Vpc>, Unknown> {
     let request = session.ec2().describe_vpcs().max_results(1000).set_filters(scope.filters());
     let mut gathered = all_pages!(session, "DescribeVpcs", request, convert::vpc)?;
-    let attributes = join_all(gathered.items.iter().map(|(id, _)| dns_attributes(session, id))).await;
+    let (attributes, name_servers) = join!(
+        join_all(gathered.items.iter().map(|(id, _)| dns_attributes(session, id))),
+        options::name_servers(session)
+    );
+    match name_servers {
+        Ok(name_servers) => {
+            for set in gathered.items.iter_mut().filter_map(|(_, vpc)| vpc.dhcp_options.as_mut()) {
+                set.domain_name_servers = name_servers.get(&set.dhcp_options_id).cloned();
+            }
+        }
+        Err(gap) => gathered.gaps.push(gap),
+    }
     for ((id, vpc), (support, hostnames)) in gathered.items.iter_mut().zip(attributes) {
         for (name, answer, field) in [
             ("enableDnsSupport", support, &mut vpc.dns_support),

@@ -61,4 +61,4 @@ pub use security_group::{Peer, Protocol, RuleDirection, SecurityGroup, SecurityG
 pub use ssm::{ManagedInstance, PingStatus};
 pub use subnet::Subnet;
 pub use tags::{NAME, STACK, STEP, Tags};
-pub use vpc::Vpc;
+pub use vpc::{DhcpOptions, Vpc};

@@ -295,7 +295,11 @@ impl Cause {
             }
             Self::ClientProxyOrFirewall => "Change the rule or the setting that the evidence quotes, on the instance.",
             Self::ClientNotRunning => "Start it: aws ec2 start-instances.",
-            Self::ClientDns => "Point the instance at the VPC's resolver again: DHCP options, /etc/resolv.conf.",
+            Self::ClientDns => {
+                "Point the instance at name servers that it reaches: aws ec2 associate-dhcp-options with a set that names \
+                 AmazonProvidedDNS, which all instances of the VPC take on when they renew their lease (networkctl renew, or \
+                 a reboot); or /etc/resolv.conf."
+            }
             Self::NoSuchAddress => "Ask for another address.",
             Self::TestNoInstanceProfile => {
                 "aws ec2 associate-iam-instance-profile with a role that holds AmazonSSMManagedInstanceCore."

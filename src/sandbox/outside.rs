@@ -102,15 +102,25 @@ impl Outside for View<'_> {
             return Ok(address);
         }
         let vpc = self.vpc_of(machine).ok_or(ResolveError::TimedOut)?;
-        // `enableDnsSupport` off: the resolver at the range's base plus two does not answer (VPC guide, "DNS attributes").
-        if vpc.dns_support != Some(true) || !self.reaches_resolver(machine, vpc) {
-            return Err(ResolveError::TimedOut);
+        let public = || names::public(&name, &self.network.region, self.s3_range());
+        // One after the other, until one answers.
+        for server in name_servers(machine, vpc) {
+            let answer = if is_resolver_of(vpc, server) {
+                // `enableDnsSupport` off: it does not answer (VPC guide, "DNS attributes").
+                if vpc.dns_support != Some(true) || !self.reaches_resolver(machine, vpc) {
+                    continue;
+                }
+                self.endpoint_address(machine, vpc, &name).or_else(|| self.host_address(vpc, &name)).or_else(public)
+            } else {
+                let arrives = self.trace(machine, server, 53, Protocol::Udp).disposition == Disposition::Delivered;
+                if !arrives || !matches!(self.listens(server, 53, Protocol::Udp), Listener::Answers) {
+                    continue;
+                }
+                public()
+            };
+            return answer.map(IpAddr::V4).ok_or(ResolveError::NoSuchHost);
         }
-        self.endpoint_address(machine, vpc, &name)
-            .or_else(|| self.host_address(vpc, &name))
-            .or_else(|| names::public(&name, &self.network.region, self.s3_range()))
-            .map(IpAddr::V4)
-            .ok_or(ResolveError::NoSuchHost)
+        Err(ResolveError::TimedOut)
     }
 
     fn connect(&self, machine: &Machine, destination: IpAddr, port: u16, protocol: Protocol) -> Reached {
@@ -284,6 +294,28 @@ impl View<'_> {
             (Protocol::Tcp, 22) if ssh => Listener::Answers,
             _ => Listener::Refuses,
         }
+    }
+}
+
+/// Whom a machine asks for names: the `nameserver` lines of its `/etc/resolv.conf`.
+fn name_servers(machine: &Machine, vpc: &Vpc) -> Vec<IpAddr> {
+    match machine.file("/etc/resolv.conf") {
+        Some(text) => {
+            let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+            servers.filter_map(|server| server.trim().parse().ok()).collect()
+        }
+        None => vpc.cidr_blocks.first().map(|range| IpAddr::V4(names::nth(*range, 2))).into_iter().collect(),
+    }
+}
+
+/// Whether a VPC's own resolver has this address. systemd-resolved's is taken to ask it.
+fn is_resolver_of(vpc: &Vpc, server: IpAddr) -> bool {
+    match server {
+        IpAddr::V4(server) => {
+            let base_plus_two = vpc.cidr_blocks.first().map(|range| names::nth(*range, 2));
+            base_plus_two == Some(server) || server == Ipv4Addr::new(169, 254, 169, 253) || server.is_loopback()
+        }
+        IpAddr::V6(server) => server == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253),
     }
 }
 

@@ -309,6 +309,7 @@ pub fn network(stage: Stage) -> Network {
         is_default: false,
         dns_support: Some(true),
         dns_hostnames: Some(true),
+        dhcp_options: None,
         tags: name("nat-test"),
     };
     let gateway = InternetGateway {

@@ -6,11 +6,11 @@ use std::str::FromStr;
 use aws_sdk_ec2::types as sdk;
 
 use crate::model::{
-    Address, AllocationId, AttachmentId, AttachmentState, EgressOnlyInternetGateway, EgressOnlyInternetGatewayId,
-    EndpointKind, EndpointState, GatewayAttachment, InstanceId, InterfaceAssociation, InterfaceAttachment,
-    InterfaceStatus, InternetGateway, InternetGatewayId, NatGateway, NatGatewayId, NatGatewayState, NetworkInterface,
-    NetworkInterfaceId, PrefixList, PrefixListId, RouteTableId, SecurityGroupId, Subnet, SubnetId, Tags, Vpc,
-    VpcEndpoint, VpcEndpointId, VpcId,
+    Address, AllocationId, AttachmentId, AttachmentState, DhcpOptions, EgressOnlyInternetGateway,
+    EgressOnlyInternetGatewayId, EndpointKind, EndpointState, GatewayAttachment, InstanceId, InterfaceAssociation,
+    InterfaceAttachment, InterfaceStatus, InternetGateway, InternetGatewayId, NatGateway, NatGatewayId,
+    NatGatewayState, NetworkInterface, NetworkInterfaceId, PrefixList, PrefixListId, RouteTableId, SecurityGroupId,
+    Subnet, SubnetId, Tags, Vpc, VpcEndpoint, VpcEndpointId, VpcId,
 };
 
 /// A resource of AWS's answer that cannot be used.
@@ -99,6 +99,9 @@ pub(super) fn vpc(vpc: sdk::Vpc) -> Result<(String, Vpc), Missing> {
         is_default: vpc.is_default.unwrap_or(false),
         dns_support: None,
         dns_hostnames: None,
+        dhcp_options: vpc
+            .dhcp_options_id
+            .map(|dhcp_options_id| DhcpOptions { dhcp_options_id, domain_name_servers: None }),
         tags: tags(vpc.tags),
     };
     Ok((id, model))

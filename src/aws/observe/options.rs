@@ -1,5 +1,7 @@
 //! Settings that are not resources: VPC Block Public Access, and the CPU credits of burstable instances.
 
+use std::collections::BTreeMap;
+
 use super::{Gathered, within};
 use crate::aws::error::Error;
 use crate::aws::session::Session;
@@ -55,6 +57,23 @@ async fn exclusions(session: &Session) -> Result<Vec<BlockPublicAccessExclusion>
             })
         })
         .collect())
+}
+
+/// The name servers of each DHCP options set, by identifier. A set that names none has none.
+pub(super) async fn name_servers(session: &Session) -> Result<BTreeMap<String, Vec<String>>, Unknown> {
+    const OPERATION: &str = "DescribeDhcpOptions";
+    let sets = within(OPERATION, async {
+        let request = session.ec2().describe_dhcp_options().max_results(1000).into_paginator().items().send();
+        request.collect::<Result<Vec<_>, _>>().await.map_err(session.on(OPERATION))
+    })
+    .await?;
+    let named = |set: aws_sdk_ec2::types::DhcpOptions| {
+        let configurations = set.dhcp_configurations.unwrap_or_default().into_iter();
+        let of_servers = configurations.filter(|one| one.key.as_deref() == Some("domain-name-servers"));
+        let servers = of_servers.flat_map(|one| one.values.unwrap_or_default()).filter_map(|value| value.value);
+        Some((set.dhcp_options_id?, servers.collect()))
+    };
+    Ok(sets.into_iter().filter_map(named).collect())
 }
 
 /// The burstable instances whose credits are unlimited. Asked without identifiers, AWS names only those.

@@ -39,6 +39,8 @@ fn vpc_json(network: &Network, vpc: &Vpc) -> Value {
         "is_default": vpc.is_default,
         "enable_dns_support": vpc.dns_support,
         "enable_dns_hostnames": vpc.dns_hostnames,
+        "dhcp_options_id": vpc.dhcp_options.as_ref().map(|set| &set.dhcp_options_id),
+        "domain_name_servers": vpc.dhcp_options.as_ref().and_then(|set| set.domain_name_servers.as_ref()),
         "tags": vpc.tags,
         "subnets": list(of(network.subnets.shown().values(), |r| &r.vpc_id == id, |r| subnet(network, r))),
         "route_tables": list(of(network.route_tables.shown().values(), |r| &r.vpc_id == id, route_table)),

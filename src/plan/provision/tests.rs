@@ -129,6 +129,7 @@ fn add_vpc(network: &mut Network, id: &str) {
         is_default: false,
         dns_support: Some(true),
         dns_hostnames: Some(true),
+        dhcp_options: None,
         tags: Tags::default(),
     };
     insert(&mut network.vpcs, id, vpc);

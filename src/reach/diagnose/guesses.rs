@@ -1,88 +1,12 @@
-//! Names, the test itself, and what the test leaves open where hosts cannot be seen.
-
-use std::net::IpAddr;
+//! The test itself, and what the test leaves open where hosts cannot be seen.
 
 use super::Draft;
-use crate::model::{InstanceId, PingStatus, ResourceId, Unknown};
+use crate::model::{InstanceId, PingStatus, ResourceId};
 use crate::reach::walk::evidence;
-use crate::reach::{Cause, Certainty, Code, Component, Decision, Disposition, Evidence, PacketTest, Probe, Trace};
+use crate::reach::{Cause, Certainty, Code, Component, Decision, Evidence, PacketTest, Probe, Trace};
 
 impl Draft<'_> {
-    /// Names come before packets: a resolver that is switched off, or one that does not answer.
-    pub(super) fn resolver(&mut self, trace: &Trace) {
-        if self.observations.passed() {
-            return;
-        }
-        let Ok(Some(client)) = self.network.instances.get(&self.flow.instance_id) else { return };
-        let Some(vpc_id) = client.vpc_id.clone() else { return };
-        let health = self.health(&self.flow.instance_id);
-        let unresolved = self.observations.probes().is_some_and(|probes| probes.iter().any(|p| p.exit_code == 6));
-        let names: Vec<String> = health
-            .map(|h| h.resolves.iter().filter(|(_, resolves)| !**resolves).map(|(name, _)| name.clone()).collect())
-            .unwrap_or_default();
-        let elsewhere =
-            health.is_some_and(|h| !h.nameservers.is_empty() && !h.nameservers.iter().any(|s| self.is_vpcs(s)));
-        let asked = health.is_some_and(|health| !health.resolves.is_empty()) || self.observations.probes().is_some();
-        let vpc = self.network.vpcs.get(&vpc_id);
-        let not_read = || Unknown::new("EnableDnsSupport", "it could not be read");
-        let gap = match &vpc {
-            Err(unknown) => Some((*unknown).clone()),
-            Ok(vpc) => vpc.filter(|vpc| vpc.dns_support.is_none()).map(|_| not_read()),
-        };
-        let vpc = vpc.ok().flatten();
-        let off = vpc.is_some_and(|vpc| vpc.dns_support == Some(false));
-        let client_id = self.flow.instance_id.clone();
-        let mut lines: Vec<Evidence> = Vec::new();
-        if let Some(health) = health {
-            let resolves = |name: &String| evidence::call("getent hosts", name, "(no output)", health.observed_at);
-            lines.extend(names.iter().map(resolves));
-            let servers = health.nameservers.iter().map(|s| format!("nameserver {s}"));
-            lines.extend(servers.map(|line| evidence::call("/etc/resolv.conf", "", line, health.observed_at)));
-        }
-        if let Some(probe) = self.observations.probes().and_then(|probes| probes.iter().find(|p| p.exit_code == 6)) {
-            lines.push(self.said(probe));
-        }
-        if let Some(gap) = gap {
-            self.names_unknown = !asked;
-            self.unknown.push(Unknown::new(format!("whether names resolve in {vpc_id}"), gap.to_string()));
-        }
-        if off && !elsewhere {
-            let summary = format!("the resolver of {vpc_id} is switched off, so names do not resolve");
-            let resource = Some(ResourceId::from(&vpc_id));
-            let mut finding = self.finding(Cause::ClientDns, Certainty::Certain, resource, summary);
-            let at = self.network.vpcs.observed_at();
-            finding.evidence.push(evidence::call(
-                "DescribeVpcAttribute",
-                vpc_id.as_str(),
-                "EnableDnsSupport = false",
-                at,
-            ));
-            finding.evidence.append(&mut lines);
-            self.put_first(finding);
-        } else if unresolved || !names.is_empty() {
-            // A resolver out on the internet fails with everything else; the walk says why.
-            if elsewhere && trace.disposition != Disposition::Delivered {
-                return;
-            }
-            let certainty = if names.is_empty() { Certainty::Likely } else { Certainty::Certain };
-            let summary = format!("names do not resolve on {client_id}");
-            let mut finding = self.finding(Cause::ClientDns, certainty, Some(ResourceId::from(&client_id)), summary);
-            finding.evidence = lines;
-            self.put_first(finding);
-        }
-    }
-
-    /// Whether a name server is the VPC's own: base plus two, or the link-local one.
-    fn is_vpcs(&self, server: &str) -> bool {
-        let Ok(IpAddr::V4(server)) = server.parse() else { return server == "fd00:ec2::253" };
-        let vpcs = self.network.vpcs.shown().values();
-        server.octets().starts_with(&[169, 254])
-            // systemd-resolved asks whom DHCP named, which is the VPC's unless somebody changed it.
-            || server.octets().starts_with(&[127])
-            || vpcs.flat_map(|vpc| &vpc.cidr_blocks).any(|net| u32::from(net.network()) + 2 == u32::from(server))
-    }
-
-    fn said(&self, probe: &Probe) -> Evidence {
+    pub(super) fn said(&self, probe: &Probe) -> Evidence {
         evidence::call("curl", &probe.url, format!("exit {}: {}", probe.exit_code, probe.message), self.tested_at())
     }
 

@@ -6,6 +6,7 @@
 
 mod elsewhere;
 mod guesses;
+mod names;
 mod path;
 mod ports;
 mod signs;

@@ -60,6 +60,7 @@ impl Lab {
             is_default: false,
             dns_support: Some(true),
             dns_hostnames: Some(true),
+            dhcp_options: None,
             tags: Tags::default(),
         };
         n.vpcs.items_mut().insert("vpc-1".to_owned(), vpc);

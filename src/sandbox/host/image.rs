@@ -1,6 +1,7 @@
 //! What is on the disk of a new instance, and what packages add to it.
 
 use super::{Flavour, Machine};
+use crate::model::DhcpOptions;
 
 const DIRECTORIES: &[&str] = &[
     "/bin",
@@ -284,6 +285,25 @@ pub(super) fn install(machine: &mut Machine) {
 }
 
 /// The VPC's resolver is the second address of the VPC (VPC guide, "Amazon DNS server").
+impl Machine {
+    /// Writes down what DHCP said of names.
+    pub(in crate::sandbox) fn take_lease(&mut self, domains: &[String], servers: &[String]) {
+        let amazon = self.nics.first().and_then(|nic| nic.vpc_cidrs.first()).map(|vpc| super::nic::nth(*vpc, 2));
+        let amazon = amazon.unwrap_or(super::outside::NO_ADDRESS).to_string();
+        let mut text = String::new();
+        if !domains.is_empty() {
+            text = format!("search {}\n", domains.join(" "));
+        }
+        for server in servers {
+            let server = if server == DhcpOptions::AMAZON_PROVIDED { &amazon } else { server };
+            text.push_str(&format!("nameserver {server}\n"));
+        }
+        let now = self.booted_at.as_second();
+        // Lost only on a full disk.
+        let _lost = self.write_file("/etc/resolv.conf", &text, now);
+    }
+}
+
 fn resolver(machine: &Machine) -> String {
     let server = machine.nics.first().and_then(|nic| nic.vpc_cidrs.first()).map(|vpc| super::nic::nth(*vpc, 2));
     let server = server.unwrap_or(super::outside::NO_ADDRESS);

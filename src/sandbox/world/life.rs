@@ -32,6 +32,7 @@ impl World {
             && let Some(launch) = self.launch_of(id)
         {
             self.machines.insert(id.clone(), Machine::new(launch));
+            ec2::renew_lease(self, id);
         }
         self.sync_machines();
         self.boot(id);

@@ -31,6 +31,11 @@ pub(super) fn describe(out: &mut Sections, model: &Model, seen: &Seen, resource:
             out.pair("default VPC", yes_no(r.is_default));
             maybe(out, "DNS support", r.dns_support);
             maybe(out, "DNS hostnames", r.dns_hostnames);
+            if let Some(set) = r.dhcp_options.as_ref() {
+                out.pair("DHCP options", &set.dhcp_options_id);
+                let servers = set.domain_name_servers.as_deref().map(|servers| servers.join(", "));
+                out.pair("name servers", servers.unwrap_or_default());
+            }
             out.open("Inside");
             let inside = |id: &crate::model::VpcId| id == &r.vpc_id;
             let n = network;

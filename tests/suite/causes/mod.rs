@@ -3,6 +3,7 @@
 mod audit;
 mod blind;
 mod by_hand;
+mod names;
 mod operator;
 mod pairs;
 mod random;

@@ -28,6 +28,7 @@ pub fn healthy(two: bool) -> Network {
         is_default: false,
         dns_support: Some(true),
         dns_hostnames: Some(true),
+        dhcp_options: None,
         tags: Tags::default(),
     };
     network.vpcs.items_mut().insert(VPC.to_owned(), vpc);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::describe::{Filters, PageSize, many, one, page};
 use super::{Answer, tag};
-use crate::model::{Tags, Vpc, VpcId};
+use crate::model::{Instance, InstanceId, Tags, Vpc, VpcId};
 use crate::sandbox::wire::{ApiError, Body, Query, Xml};
 use crate::sandbox::world::{DhcpOptions, World};
 
@@ -47,6 +47,16 @@ fn all(world: &World) -> BTreeMap<String, DhcpOptions> {
         sets.entry(id.clone()).or_insert_with(|| default_set(world));
     }
     sets
+}
+
+/// A set as an observation shows it. `default` is no set.
+pub(super) fn model(world: &World, id: &str) -> Option<crate::model::DhcpOptions> {
+    let set = all(world).remove(id);
+    let servers = set.map(|set| {
+        let of_servers = set.configurations.into_iter().filter(|(key, _)| key == "domain-name-servers");
+        of_servers.flat_map(|(_, values)| values).collect()
+    });
+    Some(crate::model::DhcpOptions { dhcp_options_id: id.to_owned(), domain_name_servers: servers })
 }
 
 fn xml(world: &World, id: &str, set: &DhcpOptions) -> Xml {
@@ -92,7 +102,30 @@ pub fn associate(world: &mut World, query: &Query) -> Answer {
         return Err(not_found(id));
     }
     world.records.vpc_dhcp_options.insert(vpc_id.as_str().to_owned(), id.to_owned());
+    let set = model(world, id);
+    world.find_mut::<Vpc>(vpc_id.as_str())?.dhcp_options = set;
+    let instances = world.all::<Instance>().filter(|instance| instance.vpc_id.as_ref() == Some(&vpc_id));
+    let instances: Vec<InstanceId> = instances.map(|instance| instance.instance_id.clone()).collect();
+    for instance in instances {
+        renew_lease(world, &instance);
+    }
+    world.touch();
     super::done()
+}
+
+/// An instance takes on what its VPC's set says of names. Real ones do when half of their lease is over; here nobody
+/// waits for it.
+pub fn renew_lease(world: &mut World, instance: &InstanceId) {
+    let vpc_id = world.get::<Instance>(instance).and_then(|instance| instance.vpc_id.clone());
+    let Some(set) = vpc_id.and_then(|vpc_id| world.records.vpc_dhcp_options.get(vpc_id.as_str())) else { return };
+    let Some(set) = all(world).remove(set) else { return };
+    let values = |key: &str| {
+        let configuration = set.configurations.iter().find(|(known, _)| known == key);
+        configuration.map(|(_, values)| values.clone()).unwrap_or_default()
+    };
+    if let Some(machine) = world.machines.get_mut(instance) {
+        machine.take_lease(&values("domain-name"), &values("domain-name-servers"));
+    }
 }
 
 /// DeleteDhcpOptions: not while a VPC has the set.

@@ -36,6 +36,7 @@ mod tests;
 use jiff::Timestamp;
 
 pub use catalog::zones;
+pub use dhcp_options::renew_lease;
 pub use images::{Family, IMAGES, IMAGES_PATH, PublicImage, by_parameter};
 pub use instance::launch::family_of;
 pub use instance::types::{InstanceType, instance_type};

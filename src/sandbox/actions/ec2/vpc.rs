@@ -101,6 +101,7 @@ fn make(world: &mut World, cidr: Ipv4Net, ipv6: bool, tags: Tags) -> Vpc {
         is_default: false,
         dns_support: Some(true),
         dns_hostnames: Some(false),
+        dhcp_options: world.records.dhcp_options_id.clone().and_then(|id| dhcp_options::model(world, &id)),
         tags,
     };
     let main = RouteTable {
@@ -417,10 +418,8 @@ pub fn modify_attribute(world: &mut World, query: &Query) -> Answer {
     let vpc = world.find_mut::<Vpc>(query.require("VpcId")?)?;
     match (support, hostnames, metrics) {
         (Some(value), None, None) => {
+            // Neither attribute changes the other; names are given while both are on (VPC guide, "DNS attributes").
             vpc.dns_support = Some(value);
-            if !value {
-                vpc.dns_hostnames = Some(false);
-            }
         }
         (None, Some(value), None) => {
             if value && vpc.dns_support != Some(true) {

@@ -154,8 +154,7 @@ pub const ROWS: &[Row] = &[
     row(Cause::HostPortsExhausted, "64 of the 64 source ports 61000-61063 are held"),
     row(Cause::HostPathMtu, "mtu 1280").left(&[RESTORE, "natdeck-repair", "\"mtu\":", "-A OUTPUT -p icmp -j DROP"]),
     row(Cause::HostCpuCredits, "CpuCredits = standard"),
-    // The sandbox takes the VPC's host names away with its resolver.
-    row(Cause::ClientDns, "EnableDnsSupport = false").left(&["/dns_hostnames"]),
+    row(Cause::ClientDns, "EnableDnsSupport = false"),
     row(Cause::ClientProxyOrFirewall, "drop"),
     row(Cause::ClientNotRunning, "State = stopped"),
     row(Cause::NoSuchAddress, "")

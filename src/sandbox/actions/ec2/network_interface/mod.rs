@@ -27,7 +27,8 @@ pub(crate) fn private_dns_name(region: &str, ip: std::net::Ipv4Addr) -> String {
 
 /// `ec2-3-64-0-9.eu-central-1.compute.amazonaws.com`, where the VPC gives such names.
 pub(super) fn public_dns_name(world: &World, vpc_id: &VpcId, ip: std::net::Ipv4Addr) -> Option<String> {
-    let named = world.get::<Vpc>(vpc_id).is_some_and(|vpc| vpc.dns_hostnames == Some(true));
+    let named =
+        world.get::<Vpc>(vpc_id).is_some_and(|vpc| (vpc.dns_support, vpc.dns_hostnames) == (Some(true), Some(true)));
     let dashed = ip.to_string().replace('.', "-");
     named.then(|| match world.region.as_str() {
         "us-east-1" => format!("ec2-{dashed}.compute-1.amazonaws.com"),
@@ -82,7 +83,9 @@ fn addresses_xml(world: &World, interface: &NetworkInterface, ids: bool) -> Vec<
 }
 
 fn has_names(world: &World, interface: &NetworkInterface) -> bool {
-    world.get::<Vpc>(&interface.vpc_id).is_some_and(|vpc| vpc.dns_hostnames == Some(true))
+    world
+        .get::<Vpc>(&interface.vpc_id)
+        .is_some_and(|vpc| (vpc.dns_support, vpc.dns_hostnames) == (Some(true), Some(true)))
 }
 
 fn attachment_xml(world: &World, interface: &NetworkInterface) -> Option<Xml> {
