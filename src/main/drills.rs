@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use natdeck::model::InstanceId;
 use natdeck::reach::Cause;
-use natdeck::sandbox::causes::{self, BreakError, Scene};
+use natdeck::sandbox::causes::{self, BreakError};
 use natdeck::sandbox::{Remote, Sandbox, SandboxError};
 use natdeck::tui::{Broken, Drill, DrillGround, Failure};
 
@@ -60,13 +60,8 @@ impl DrillGround for Own {
         async move {
             let tried = self.with(move |sandbox| {
                 let world = sandbox.with_world(|world| world.clone())?;
-                // Without a scene nothing at all can be broken, and that is what to say.
-                Scene::find(&world, instance_id.as_ref())?;
-                let fits = |cause: &Cause| {
-                    causes::possible(*cause)
-                        && causes::break_egress(&mut world.clone(), *cause, instance_id.as_ref()).is_ok()
-                };
-                Ok(Cause::ALL.iter().copied().filter(fits).map(drill).collect())
+                let breakable = causes::breakable(&world, instance_id.as_ref())?;
+                Ok(breakable.into_iter().map(drill).collect())
             });
             tried.await.map_err(|error| failure(None, &error))
         }
@@ -76,15 +71,9 @@ impl DrillGround for Own {
     fn break_egress(&self, cause: Cause, instance_id: Option<InstanceId>) -> BoxFuture<'_, Result<Broken, Failure>> {
         async move {
             let broken = self.with(move |sandbox| {
-                let broken = sandbox.with_world(|world| -> Result<Broken, BreakError> {
-                    let client = Scene::find(world, instance_id.as_ref())?.client;
-                    // On a copy, so that what cannot be had here leaves nothing behind.
-                    let mut copy = world.clone();
-                    let said = causes::break_egress(&mut copy, cause, Some(&client))?;
-                    *world = copy;
-                    Ok(Broken { cause, instance_id: Some(client), said })
-                })?;
-                Ok(broken?)
+                let (client, said) =
+                    sandbox.with_world(|world| causes::break_or_leave(world, cause, instance_id.as_ref()))??;
+                Ok(Broken { cause, instance_id: Some(client), said })
             });
             broken.await.map_err(|error| failure(Some(cause), &error))
         }
@@ -92,14 +81,17 @@ impl DrillGround for Own {
     }
 }
 
-/// A sandbox that another process serves: whether a cause can be had there shows when it is tried.
+/// A sandbox that another process serves.
 struct Served(Remote);
 
 impl DrillGround for Served {
-    fn list(&self, _: Option<InstanceId>) -> BoxFuture<'_, Result<Vec<Drill>, Failure>> {
-        let possible = Cause::ALL.iter().copied().filter(|cause| causes::possible(*cause));
-        let drills = possible.map(drill).collect();
-        async move { Ok(drills) }.boxed()
+    fn list(&self, instance_id: Option<InstanceId>) -> BoxFuture<'_, Result<Vec<Drill>, Failure>> {
+        async move {
+            let breakable = self.0.breakable(instance_id.as_ref()).await;
+            let breakable = breakable.map_err(|error| failure(None, &error))?;
+            Ok(breakable.into_iter().map(drill).collect())
+        }
+        .boxed()
     }
 
     fn break_egress(&self, cause: Cause, instance_id: Option<InstanceId>) -> BoxFuture<'_, Result<Broken, Failure>> {

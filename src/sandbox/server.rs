@@ -148,7 +148,12 @@ async fn answer(
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     if target.starts_with(control::PREFIX) {
         let allowed = head.headers.contains_key(control::HEADER);
-        let (status, text) = control::answer(sandbox, &head.method, target, allowed);
+        let (sandbox, method, target) = (sandbox.clone(), head.method.clone(), target.to_owned());
+        // Away from the threads that answer: booting simulated hosts takes a moment.
+        let answering = tokio::task::spawn_blocking(move || control::answer(&sandbox, &method, &target, allowed));
+        let (status, text) = answering
+            .await
+            .unwrap_or_else(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("it ended in a defect: {error}\n")));
         return Ok(plain(status, text));
     }
     // Whoever announces too much is refused at once; whoever does not announce it, when it is too much.

@@ -7,6 +7,11 @@ use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use natdeck::model::InstanceId;
+use natdeck::reach::Cause;
+use natdeck::sandbox::causes::breakable;
+use natdeck::sandbox::{Options, Remote, Sandbox, Scenario};
+
 use super::support::{Home, finish};
 
 /// How many lines of environment the server prints.
@@ -218,4 +223,21 @@ fn time_can_be_stretched_and_left_out() {
     assert!(slow > none + Duration::from_secs(2), "{none:?} {slow:?}");
     let refused = home.expect(2, &["--sandbox", "--time-scale", "1001", "tree"]);
     assert!(refused.stderr.contains("--time-scale"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_served_sandbox_says_what_can_be_broken_in_its_world_and_what_cannot_leaves_nothing_behind() {
+    let home = Home::new();
+    let served = Served::start(&home, &["--scenario", "article"]);
+    let (remote, _) = Remote::find(served.address.parse().unwrap()).await.unwrap();
+    let listed = remote.breakable(None).await.unwrap();
+    let world = Sandbox::open(Options { scenario: Some(Scenario::Article), ..Options::default() }).unwrap();
+    let own = world.with_world(|world| breakable(world, None)).unwrap().unwrap();
+    assert_eq!(listed, own, "as a sandbox of its own");
+    assert!(listed.contains(&Cause::NoRoute) && !listed.contains(&Cause::SgReferencesNotPreserved), "{listed:?}");
+    let never = Cause::ALL.iter().find(|cause| !listed.contains(cause)).unwrap();
+    remote.break_egress(*never, None).await.unwrap_err();
+    home.expect(0, &["--sandbox", "check"]);
+    let nobody = remote.breakable(Some(&InstanceId::new("i-0123456789abcdef0"))).await.unwrap_err();
+    assert!(nobody.to_string().contains("no instance i-0123456789abcdef0"), "{nobody}");
 }

@@ -94,6 +94,29 @@ pub fn break_egress(world: &mut World, cause: Cause, client: Option<&InstanceId>
     ))
 }
 
+/// As [`break_egress`], on a copy first: what cannot be had here leaves nothing behind. With it, whose egress it is.
+pub fn break_or_leave(
+    world: &mut World,
+    cause: Cause,
+    client: Option<&InstanceId>,
+) -> Result<(InstanceId, String), BreakError> {
+    let client = Scene::find(world, client)?.client;
+    let mut copy = world.clone();
+    let did = break_egress(&mut copy, cause, Some(&client))?;
+    *world = copy;
+    Ok((client, did))
+}
+
+/// What can be broken in a world as it is, for the instance that was named or the first that fits: each is tried on a
+/// copy. An error: nothing at all can.
+pub fn breakable(world: &World, client: Option<&InstanceId>) -> Result<Vec<Cause>, BreakError> {
+    let scene = Scene::find(world, client)?;
+    let fits = |cause: &Cause| {
+        possible(*cause) && break_egress(&mut world.clone(), *cause, client.or(Some(&scene.client))).is_ok()
+    };
+    Ok(Cause::ALL.iter().copied().filter(fits).collect())
+}
+
 /// What breaking does, in one line of the list.
 pub fn about(cause: Cause) -> &'static str {
     match cause {

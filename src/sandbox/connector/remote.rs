@@ -73,6 +73,14 @@ impl Remote {
         Ok(String::from_utf8_lossy(&did).trim_end().to_owned())
     }
 
+    /// What can be broken in its world as it is, for an instance or the first that fits.
+    pub async fn breakable(&self, instance_id: Option<&InstanceId>) -> Result<Vec<Cause>, RemoteError> {
+        let query = instance_id.map(|id| format!("?instance={id}")).unwrap_or_default();
+        let causes = self.control("GET", &format!("{}{query}", control::BREAKABLE)).await?;
+        let address = self.address;
+        serde_json::from_slice(&causes).map_err(|_| RemoteError::Strange { address })
+    }
+
     /// For `aws_config::defaults(..).http_client(..)`.
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())

@@ -19,6 +19,8 @@ pub const PREFIX: &str = "/_natdeck/";
 pub const ABOUT: &str = "/_natdeck/about";
 pub const RESET: &str = "/_natdeck/reset";
 pub const BREAK: &str = "/_natdeck/break";
+/// What can be broken.
+pub const BREAKABLE: &str = "/_natdeck/breakable";
 
 /// The header that every such request carries.
 pub const HEADER: &str = "x-natdeck";
@@ -48,8 +50,7 @@ pub(super) fn answer(sandbox: &Sandbox, method: &Method, target: &str, allowed: 
             }
         }
         (&Method::POST, RESET) => {
-            let named = parse(query.as_bytes()).find(|(name, _)| name == "scenario");
-            let scenario = match named.map(|(_, value)| value.parse::<Scenario>()).transpose() {
+            let scenario = match named(query, "scenario").map(|name| name.parse::<Scenario>()).transpose() {
                 Ok(scenario) => scenario,
                 Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")),
             };
@@ -62,18 +63,38 @@ pub(super) fn answer(sandbox: &Sandbox, method: &Method, target: &str, allowed: 
             Ok(did) => (StatusCode::OK, format!("{did}\n")),
             Err(reason) => (StatusCode::BAD_REQUEST, format!("{reason}\n")),
         },
+        (&Method::GET, BREAKABLE) => match breakable(sandbox, query) {
+            Ok(causes) => (StatusCode::OK, causes),
+            Err(reason) => (StatusCode::BAD_REQUEST, format!("{reason}\n")),
+        },
         _ => (StatusCode::NOT_FOUND, "there is no such request\n".to_owned()),
     }
 }
 
 /// What was done, or why nothing was.
 fn break_egress(sandbox: &Sandbox, query: &str) -> Result<String, String> {
-    let named = |wanted: &str| parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value);
-    let cause = named("cause").unwrap_or_default();
+    let cause = named(query, "cause").unwrap_or_default();
     let cause = Cause::parse(&cause).ok_or_else(|| format!("there is no cause '{cause}'"))?;
-    let instance_id = named("instance").map(|id| id.parse::<InstanceId>()).transpose().map_err(|e| e.to_string())?;
-    sandbox
-        .with_world(|world| causes::break_egress(world, cause, instance_id.as_ref()))
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+    let instance_id = instance(query)?;
+    let broken = sandbox
+        .with_world(|world| causes::break_or_leave(world, cause, instance_id.as_ref()))
+        .map_err(|error| error.to_string())?;
+    broken.map(|(_, did)| did).map_err(|error| error.to_string())
+}
+
+/// The causes that can be had in its world, as a JSON list; or why there are none.
+fn breakable(sandbox: &Sandbox, query: &str) -> Result<String, String> {
+    let instance_id = instance(query)?;
+    // Trying takes a moment: others are answered meanwhile.
+    let world = sandbox.with_world(|world| world.clone()).map_err(|error| error.to_string())?;
+    let breakable = causes::breakable(&world, instance_id.as_ref()).map_err(|error| error.to_string())?;
+    serde_json::to_string(&breakable).map_err(|error| error.to_string())
+}
+
+fn named(query: &str, wanted: &str) -> Option<String> {
+    parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+}
+
+fn instance(query: &str) -> Result<Option<InstanceId>, String> {
+    named(query, "instance").map(|id| id.parse::<InstanceId>()).transpose().map_err(|error| error.to_string())
 }
