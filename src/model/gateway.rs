@@ -84,6 +84,12 @@ pub struct NatGateway {
     pub private_ip: Option<Ipv4Addr>,
     pub allocation_id: Option<AllocationId>,
     pub network_interface_id: Option<NetworkInterfaceId>,
+    /// Why it failed: `InsufficientFreeAddressesInSubnet`, `Gateway.NotAttached`, `Resource.AlreadyAssociated`, …
+    #[serde(default)]
+    pub failure_code: Option<String>,
+    /// The same in a sentence.
+    #[serde(default)]
+    pub failure_message: Option<String>,
     pub tags: Tags,
 }
 

@@ -131,6 +131,10 @@ causes! {
         "The longest prefix wins whatever its origin, so this route takes the packet before the default route does.";
     RoutedToOtherEgress: RoutedToOtherEgress, Breaks, Vpc, Natdeck,
         "The default route leads to another way out than the NAT, so the outside sees another address, or nothing arrives.";
+    NatGatewayNotAvailable: NatGatewayNotAvailable, Breaks, Vpc, Natdeck,
+        "The route leads to a NAT gateway that carries nothing: it failed when it was made, is not ready yet, or is gone.";
+    NatGatewayPrivate: NatGatewayPrivate, Breaks, Vpc, Natdeck,
+        "A private NAT gateway translates to a private address, and what it sends to an internet gateway is dropped there.";
     NatSubnetNotPublic: NatSubnetNotPublic, Breaks, Vpc, Natdeck,
         "The NAT's own subnet must route to an internet gateway. Without that its packets go nowhere, or back to itself.";
     IgwNotAttached: IgwNotAttached, Breaks, Vpc, Natdeck,
@@ -271,6 +275,14 @@ impl Cause {
             Self::MoreSpecificRoute => {
                 "Stop the propagation (aws ec2 disable-vgw-route-propagation), take the range out of the prefix list, or \
                  make the target forward to the internet."
+            }
+            Self::NatGatewayNotAvailable => {
+                "Wait where it is pending. One that failed says why, cannot be mended and goes away within an hour: make \
+                 another, or lead the route to a NAT that works."
+            }
+            Self::NatGatewayPrivate => {
+                "A NAT gateway keeps its kind: make one with --connectivity-type public and an Elastic IP, or lead the \
+                 route to a NAT that works."
             }
             Self::NatInOtherZone => {
                 "Give each zone a NAT of its own, and its private subnets a table that leads there."

@@ -45,6 +45,10 @@ codes! {
     MoreSpecificRoute = "MORE_SPECIFIC_ROUTE",
     /// The route leads to another way out than the NAT.
     RoutedToOtherEgress = "ROUTED_TO_OTHER_EGRESS",
+    /// The route leads to a NAT gateway that could not be made, is not ready yet, or is deleted.
+    NatGatewayNotAvailable = "NAT_GATEWAY_NOT_AVAILABLE",
+    /// The route leads to a private NAT gateway, which has no public address.
+    NatGatewayPrivate = "NAT_GATEWAY_PRIVATE",
     /// The NAT's own subnet has no route to an internet gateway, or routes to the NAT itself.
     NatSubnetNotPublic = "NAT_SUBNET_NOT_PUBLIC",
     IgwNotAttached = "IGW_NOT_ATTACHED",

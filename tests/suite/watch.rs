@@ -46,6 +46,8 @@ async fn a_route_that_is_moved_to_a_nat_gateway_is_told_with_the_failover() {
                 subnet_id: public.subnet_id,
                 state: NatGatewayState::Available,
                 connectivity_type: "public".to_owned(),
+                failure_code: None,
+                failure_message: None,
                 public_ip: Some("52.29.1.2".parse().unwrap()),
                 private_ip: Some("10.8.1.200".parse().unwrap()),
                 allocation_id: None,

@@ -196,6 +196,8 @@ pub(super) fn nat_gateway(gateway: sdk::NatGateway) -> Result<(String, NatGatewa
         private_ip: parsed(private_ip, &id, "NatGatewayAddresses.PrivateIp")?,
         allocation_id: allocation_id.map(AllocationId::new),
         network_interface_id: network_interface_id.map(NetworkInterfaceId::new),
+        failure_code: non_empty(gateway.failure_code),
+        failure_message: non_empty(gateway.failure_message),
         tags: tags(gateway.tags),
     };
     Ok((id, model))

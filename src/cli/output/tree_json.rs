@@ -185,6 +185,8 @@ fn nat_gateway(gateway: &NatGateway) -> Value {
         "name": gateway.tags.name(),
         "subnet_id": gateway.subnet_id,
         "state": gateway.state,
+        "failure_code": gateway.failure_code,
+        "failure_message": gateway.failure_message,
         "connectivity_type": gateway.connectivity_type,
         "public_ip": gateway.public_ip,
         "private_ip": gateway.private_ip,

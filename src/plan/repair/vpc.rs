@@ -18,9 +18,12 @@ const EPHEMERAL: (u16, u16) = (1024, 65535);
 
 pub(super) fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
     let draft = match finding.cause {
-        Cause::NoRoute | Cause::BlackholeRoute | Cause::RoutedToOtherEgress | Cause::PcxRequiresAddress => {
-            route_to_nat(finding, network)?
-        }
+        Cause::NoRoute
+        | Cause::BlackholeRoute
+        | Cause::RoutedToOtherEgress
+        | Cause::NatGatewayNotAvailable
+        | Cause::NatGatewayPrivate
+        | Cause::PcxRequiresAddress => route_to_nat(finding, network)?,
         Cause::MainTableApplies => associate(finding, network)?,
         Cause::MoreSpecificRoute => delete_route(finding, network)?,
         Cause::NatSubnetNotPublic => make_public(finding, network)?,

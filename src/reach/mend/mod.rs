@@ -70,7 +70,11 @@ impl<'a> Mended<'a> {
     pub(super) fn mend(&mut self, cause: Cause, subject: &mut Subject, direction: Direction) -> Mending {
         let done = match cause {
             Cause::NoRoute if direction == Direction::Forward => return self.route_to_nat(subject, true),
-            Cause::BlackholeRoute | Cause::RoutedToOtherEgress | Cause::PcxRequiresAddress => {
+            Cause::BlackholeRoute
+            | Cause::RoutedToOtherEgress
+            | Cause::NatGatewayNotAvailable
+            | Cause::NatGatewayPrivate
+            | Cause::PcxRequiresAddress => {
                 return self.route_to_nat(subject, false);
             }
             Cause::MainTableApplies => self.associate(subject),

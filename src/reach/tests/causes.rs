@@ -131,11 +131,11 @@ fn a_nat_gateway_that_is_private_or_not_available_drops() {
     world.nat_gateway("nat-1", "subnet-public");
     world.default_route("rtb-private").target = RouteTarget::NatGateway(id("nat-1", NatGatewayId::new));
     world.network.nat_gateways.items_mut().get_mut("nat-1").unwrap().state = NatGatewayState::Failed;
-    assert_dropped(&world.https(), Code::BlackholeRoute, "State = failed");
+    assert_dropped(&world.https(), Code::NatGatewayNotAvailable, "State = failed");
     let gateway = world.network.nat_gateways.items_mut().get_mut("nat-1").unwrap();
     gateway.state = NatGatewayState::Available;
     gateway.connectivity_type = "private".to_owned();
-    assert_dropped(&world.https(), Code::RoutedToOtherEgress, "ConnectivityType = private");
+    assert_dropped(&world.https(), Code::NatGatewayPrivate, "ConnectivityType = private");
 }
 
 #[test]

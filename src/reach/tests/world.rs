@@ -307,6 +307,8 @@ impl Lab {
             subnet_id: id(subnet, SubnetId::new),
             state: NatGatewayState::Available,
             connectivity_type: "public".to_owned(),
+            failure_code: None,
+            failure_message: None,
             public_ip: Some("52.1.2.3".parse().unwrap()),
             private_ip: Some("10.8.1.9".parse().unwrap()),
             allocation_id: None,

@@ -1,8 +1,8 @@
 //! Evidence in AWS's words: which call, which field, which value.
 
 use crate::model::{
-    AclAction, AclDirection, AclEntry, Network, NetworkAcl, NetworkInterface, Route, RouteDestination, RouteTable,
-    RouteTarget, RuleDirection, SecurityGroup, SecurityGroupRule,
+    AclAction, AclDirection, AclEntry, NatGateway, Network, NetworkAcl, NetworkInterface, Route, RouteDestination,
+    RouteTable, RouteTarget, RuleDirection, SecurityGroup, SecurityGroupRule,
 };
 use crate::reach::Evidence;
 use crate::reach::host::Line;
@@ -162,6 +162,17 @@ fn shown_entry(entry: &AclEntry) -> String {
         entry.direction == AclDirection::Egress,
         entry.protocol
     )
+}
+
+/// The state of a NAT gateway, and why it has it where AWS says so.
+pub(in crate::reach) fn nat_gateway(network: &Network, gateway: &NatGateway) -> Evidence {
+    let mut text = format!("State = {}", gateway.state);
+    for (field, value) in [("FailureCode", &gateway.failure_code), ("FailureMessage", &gateway.failure_message)] {
+        if let Some(value) = value {
+            text = format!("{text}, {field} = {value}");
+        }
+    }
+    call("DescribeNatGateways", gateway.nat_gateway_id.as_str(), text, network.nat_gateways.observed_at())
 }
 
 /// Any other call.

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::gateway::carries_nothing;
 use super::{End, Place, Step, Stop, Walker, evidence};
 use crate::model::{
-    AclDirection, InstanceId, InstanceState, InterfaceStatus, InternetGateway, NetworkInterface, NetworkInterfaceId,
-    ResourceId, Route, RouteState, RouteTable, RouteTarget, SubnetId, Unknown, VpcId,
+    AclDirection, InstanceId, InstanceState, InterfaceStatus, InternetGateway, NatGatewayState, NetworkInterface,
+    NetworkInterfaceId, ResourceId, Route, RouteState, RouteTable, RouteTarget, SubnetId, Unknown, VpcId,
 };
 use crate::reach::flow::Packet;
 use crate::reach::host::Told;
@@ -358,6 +359,17 @@ impl<'a> Walker<'a> {
                     code: Code::IgwNotAttached,
                     detail: format!("{id} is not attached to {vpc_id}"),
                     evidence: evidence::call("DescribeInternetGateways", id.as_str(), shown_attachments(gateway), at),
+                })
+            }
+            RouteTarget::NatGateway(id) => {
+                // Gone for an hour, and it is not described any more: then the route is all there is to see.
+                let gateway = self.network.nat_gateways.get(id).ok().flatten()?;
+                (gateway.state != NatGatewayState::Available).then(|| Why {
+                    component: Component::NatGateway,
+                    resource: ResourceId::from(id),
+                    code: Code::NatGatewayNotAvailable,
+                    detail: carries_nothing(gateway),
+                    evidence: evidence::nat_gateway(self.network, gateway),
                 })
             }
             _ => None,

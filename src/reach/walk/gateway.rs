@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::fabric::{From, is_public, shown_attachments};
 use super::{End, Place, Step, Stop, Walker, evidence};
 use crate::model::{
-    AclDirection, EgressOnlyInternetGatewayId, EndpointState, InternetGatewayId, NatGatewayId, NatGatewayState,
-    NetworkInterface, ResourceId, RouteTarget, Unknown, VpcId,
+    AclDirection, EgressOnlyInternetGatewayId, EndpointState, InternetGatewayId, NatGateway, NatGatewayId,
+    NatGatewayState, NetworkInterface, ResourceId, RouteTarget, Unknown, VpcId,
 };
 use crate::reach::flow::Packet;
 use crate::reach::nat64;
@@ -347,14 +347,22 @@ impl<'a> Walker<'a> {
             self.acl(from.subnet_id, AclDirection::Egress, &packet)?;
             self.acl(&gateway.subnet_id, AclDirection::Ingress, &packet)?;
         }
-        if gateway.state != NatGatewayState::Available {
-            let text = format!("State = {}", gateway.state);
-            let evidence = vec![
-                evidence::call("DescribeNatGateways", id.as_str(), text, at),
-                evidence::route(self.network, from.table, from.chosen.route),
-            ];
-            let detail = format!("{id} is {} and takes no packets", gateway.state);
-            return Err(self.deny(component, resource, Code::BlackholeRoute, detail, evidence));
+        match gateway.state {
+            NatGatewayState::Available => {}
+            NatGatewayState::Pending | NatGatewayState::Failed | NatGatewayState::Deleted => {
+                let evidence = vec![
+                    evidence::nat_gateway(self.network, gateway),
+                    evidence::route(self.network, from.table, from.chosen.route),
+                ];
+                let detail = carries_nothing(gateway);
+                return Err(self.deny(component, resource, Code::NatGatewayNotAvailable, detail, evidence));
+            }
+            // One that is being deleted "may still be processing traffic" (EC2 API reference, NatGateway).
+            NatGatewayState::Deleting | NatGatewayState::Other(_) => {
+                let reason = format!("State = {}", gateway.state);
+                let unknown = Unknown::new(format!("whether NAT gateway {id} still takes packets"), reason);
+                return Err(self.cannot_tell(component, resource, unknown));
+            }
         }
         let kind = format!("ConnectivityType = {}", gateway.connectivity_type);
         if gateway.connectivity_type == "private" {
@@ -362,8 +370,10 @@ impl<'a> Walker<'a> {
                 evidence::call("DescribeNatGateways", id.as_str(), kind, at),
                 evidence::route(self.network, from.table, from.chosen.route),
             ];
-            let detail = format!("{id} is a private NAT gateway, which has no way to the internet");
-            return Err(self.deny(component, resource, Code::RoutedToOtherEgress, detail, evidence));
+            let detail = format!(
+                "{id} is a private NAT gateway: it has no public address, and internet gateways drop what it sends"
+            );
+            return Err(self.deny(component, resource, Code::NatGatewayPrivate, detail, evidence));
         }
         let (Some(private), Some(public)) = (gateway.private_ip, gateway.public_ip) else {
             let unknown = Unknown::new(format!("addresses of NAT gateway {id}"), "DescribeNatGateways names none");
@@ -408,5 +418,15 @@ impl<'a> Walker<'a> {
             }));
         }
         Ok(None)
+    }
+}
+
+/// What a NAT gateway that is not available does with packets, and why it is not where AWS says so. One that failed
+/// carries the reason (VPC user guide, "Troubleshoot NAT gateways", NAT gateway creation fails).
+pub(super) fn carries_nothing(gateway: &NatGateway) -> String {
+    let id = &gateway.nat_gateway_id;
+    match &gateway.failure_message {
+        Some(why) => format!("{id} is {} and takes no packets: {why}", gateway.state),
+        None => format!("{id} is {} and takes no packets", gateway.state),
     }
 }

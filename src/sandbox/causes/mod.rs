@@ -48,9 +48,11 @@ pub enum BreakError {
 pub fn stage(world: &mut World, scene: &mut Scene, cause: Cause) -> Result<(), BreakError> {
     let mut desk = Desk::new(world);
     match cause {
-        Cause::RoutedToOtherEgress | Cause::AddressMoved | Cause::PcxRequiresAddress => {
-            vpc::stage(&mut desk, scene, cause)
-        }
+        Cause::RoutedToOtherEgress
+        | Cause::NatGatewayNotAvailable
+        | Cause::NatGatewayPrivate
+        | Cause::AddressMoved
+        | Cause::PcxRequiresAddress => vpc::stage(&mut desk, scene, cause),
         Cause::NatInOtherZone => neighbour::in_another_zone(&mut desk, scene, cause),
         Cause::SourceDestCheckOnReply | Cause::HostRpFilter | Cause::ClientProxyOrFirewall => {
             host::stage(&mut desk, scene, cause)
@@ -125,6 +127,8 @@ pub fn about(cause: Cause) -> &'static str {
         Cause::MainTableApplies => "disassociates the private subnet from its table",
         Cause::MoreSpecificRoute => "adds a route for 0.0.0.0/1 to the internet gateway beside the default route",
         Cause::RoutedToOtherEgress => "leads the default route to a NAT gateway",
+        Cause::NatGatewayNotAvailable => "leads the default route to a NAT gateway that AWS could not make",
+        Cause::NatGatewayPrivate => "leads the default route to a private NAT gateway",
         Cause::NatSubnetNotPublic => "deletes the default route of the NAT's own subnet",
         Cause::IgwNotAttached => "takes the internet gateway off the VPC",
         Cause::VpcBlockPublicAccess => "switches VPC Block Public Access on for the region",

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::desk::Desk;
 use super::{BreakError, Scene};
 use crate::model::{
-    Address, Instance, InternetGateway, NatGateway, NatGatewayState, NetworkInterface, NetworkInterfaceId, RouteTable,
-    RuleDirection, SecurityGroup, StatusCheck, Subnet, SubnetId, Vpc,
+    Address, Instance, InternetGateway, NatGateway, NatGatewayId, NatGatewayState, NetworkInterface,
+    NetworkInterfaceId, RouteTable, RuleDirection, SecurityGroup, StatusCheck, Subnet, SubnetId, Vpc,
 };
 use crate::reach::Cause;
 
@@ -21,6 +21,20 @@ pub(super) fn stage(desk: &mut Desk<'_>, scene: &mut Scene, cause: Cause) -> Res
             let pairs = [("SubnetId", outer_subnet.as_str()), ("AllocationId", &allocation)];
             let gateway = desk.make("CreateNatGateway", "natGatewayId", &pairs)?;
             scene.other = Some(gateway);
+        }
+        Cause::NatGatewayNotAvailable => {
+            let allocation = desk.make("AllocateAddress", "allocationId", &[("Domain", "vpc")])?;
+            let pairs = [("SubnetId", outer_subnet.as_str()), ("AllocationId", &allocation)];
+            let gateway = desk.make("CreateNatGateway", "natGatewayId", &pairs)?;
+            // AWS takes the request and fails afterwards. Of its reasons this one is nobody's fault.
+            let message = "Network interface, created and used internally by this NAT gateway is in an invalid state. \
+                           Please try again.";
+            desk.world.nat_gateway_fails(&NatGatewayId::new(&gateway), "InternalError", message);
+            scene.other = Some(gateway);
+        }
+        Cause::NatGatewayPrivate => {
+            let pairs = [("SubnetId", outer_subnet.as_str()), ("ConnectivityType", "private")];
+            scene.other = Some(desk.make("CreateNatGateway", "natGatewayId", &pairs)?);
         }
         Cause::AddressMoved => {
             own_elastic_ip(desk, scene)?;
@@ -97,6 +111,11 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
             if !desk.world.all::<NatGateway>().any(|g| ready(&g)) {
                 return Err(not_here("the NAT gateway is not available"));
             }
+            lead_to(desk, table, "NatGatewayId", &id)?;
+            Ok(format!("the default route of {table} leads to {id}"))
+        }
+        Cause::NatGatewayNotAvailable | Cause::NatGatewayPrivate => {
+            let id = other()?;
             lead_to(desk, table, "NatGatewayId", &id)?;
             Ok(format!("the default route of {table} leads to {id}"))
         }

@@ -126,6 +126,8 @@ fn dns64_and_a_nat_gateway_carry_a_client_without_ipv4() {
         subnet_id: nat_subnet,
         state: NatGatewayState::Available,
         connectivity_type: "public".to_owned(),
+        failure_code: None,
+        failure_message: None,
         public_ip: Some(Ipv4Addr::new(52, 1, 2, 3)),
         private_ip: Some(Ipv4Addr::new(10, 8, 1, 9)),
         allocation_id: None,

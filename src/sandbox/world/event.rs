@@ -87,6 +87,20 @@ impl World {
         }
     }
 
+    /// What becomes of a NAT gateway that AWS could not make: it is listed for an hour with the reason, and has no
+    /// interface (VPC user guide, "Troubleshoot NAT gateways").
+    pub(crate) fn nat_gateway_fails(&mut self, id: &NatGatewayId, code: &str, message: &str) {
+        let Some(gateway) = self.get_mut::<NatGateway>(id) else { return };
+        gateway.state = NatGatewayState::Failed;
+        gateway.failure_code = Some(code.to_owned());
+        gateway.failure_message = Some(message.to_owned());
+        let interface_id = gateway.network_interface_id.take();
+        (gateway.private_ip, gateway.public_ip) = (None, None);
+        if let Some(interface_id) = interface_id {
+            self.drop_interface(&interface_id);
+        }
+    }
+
     fn nat_gateway_deleted(&mut self, id: &NatGatewayId) {
         let Some(gateway) = self.get_mut::<NatGateway>(id) else { return };
         gateway.state = NatGatewayState::Deleted;

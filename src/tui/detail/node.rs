@@ -59,6 +59,9 @@ pub(super) fn describe(out: &mut Sections, model: &Model, seen: &Seen, resource:
         Resource::NatGateway(r) => {
             out.open("NAT gateway");
             state(out, r.state.as_str());
+            if let Some(why) = &r.failure_message {
+                out.pair("failed because", why);
+            }
             out.pair("connectivity", &r.connectivity_type);
             out.pair("subnet", name(seen, Kind::Subnet, r.subnet_id.as_str()));
             out.pair("public address", text(r.public_ip));

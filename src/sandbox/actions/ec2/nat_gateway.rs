@@ -47,6 +47,8 @@ fn xml(world: &World, gateway: &NatGateway) -> Xml {
     Xml::new()
         .opt("createTime", record.map(|record| iso8601(record.created_at)))
         .opt("deleteTime", record.and_then(|record| record.deleted_at).map(iso8601))
+        .opt("failureCode", gateway.failure_code.as_ref())
+        .opt("failureMessage", gateway.failure_message.as_ref())
         .items("natGatewayAddressSet", std::iter::once(address).chain(secondary))
         .text("natGatewayId", &gateway.nat_gateway_id)
         .text("state", &gateway.state)
@@ -148,6 +150,8 @@ pub fn create(world: &mut World, query: &Query) -> Answer {
         private_ip,
         allocation_id: address.as_ref().map(|address| address.allocation_id.clone()),
         network_interface_id: Some(interface_id.clone()),
+        failure_code: None,
+        failure_message: None,
         tags,
     };
     let secondary = secondary::first(world, query, &interface_id)?;

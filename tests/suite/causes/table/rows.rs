@@ -97,6 +97,8 @@ pub const ROWS: &[Row] = &[
     row(Cause::MainTableApplies, "Associations[] = [Main = true]"),
     row(Cause::MoreSpecificRoute, "DestinationCidrBlock = 0.0.0.0/1"),
     row(Cause::RoutedToOtherEgress, "NatGatewayId = nat-"),
+    row(Cause::NatGatewayNotAvailable, "State = failed, FailureCode = InternalError"),
+    row(Cause::NatGatewayPrivate, "ConnectivityType = private"),
     row(Cause::NatSubnetNotPublic, "Routes[] = [10.8.0.0/16 -> local]"),
     row(Cause::IgwNotAttached, "State = blackhole").undo(Undo::Refused("DetachInternetGateway")),
     row(Cause::VpcBlockPublicAccess, "InternetGatewayBlockMode = block-bidirectional")
