@@ -141,6 +141,8 @@ causes! {
         "The VPC has no attached internet gateway, and nothing leaves a VPC to the IPv4 internet without one.";
     VpcBlockPublicAccess: VpcBlockPublicAccess, Breaks, Vpc, Natdeck,
         "VPC Block Public Access stops internet gateways. Even the one-way mode lets only NAT gateways out, not instances.";
+    RepliesRedirected: IngressRtbTrafficRedirection, Breaks, Vpc, Natdeck,
+        "The internet gateway's own table sends replies to an appliance that the packets did not pass: they are lost.";
     NoPublicAddress: NoPublicAddress, Breaks, Vpc, Natdeck,
         "An internet gateway drops what has no public address. An instance with two interfaces gets none back after a stop.";
     AddressMoved: AddressMoved, Breaks, Vpc, Natdeck,
@@ -271,6 +273,10 @@ impl Cause {
             Self::VpcBlockPublicAccess => {
                 "Ask who switched Block Public Access on; aws ec2 create-vpc-block-public-access-exclusion with \
                  allow-bidirectional for the NAT's subnet lets its instances out, and the private one may need none."
+            }
+            Self::RepliesRedirected => {
+                "Lead the subnet's way out through the same appliance, or take its range out of the gateway's table: aws ec2 \
+                 delete-route, or replace-route --local-target for a range of the VPC itself."
             }
             Self::MoreSpecificRoute => {
                 "Stop the propagation (aws ec2 disable-vgw-route-propagation), take the range out of the prefix list, or \

@@ -53,6 +53,8 @@ codes! {
     NatSubnetNotPublic = "NAT_SUBNET_NOT_PUBLIC",
     IgwNotAttached = "IGW_NOT_ATTACHED",
     VpcBlockPublicAccess = "VPC_BLOCK_PUBLIC_ACCESS",
+    /// A table that is associated with the internet gateway sends the reply to an appliance that the packet did not pass.
+    IngressRtbTrafficRedirection = "INGRESS_RTB_TRAFFIC_REDIRECTION",
     /// The interface by which the packet leaves has no public address.
     NoPublicAddress = "NO_PUBLIC_ADDRESS",
     /// The NAT's Elastic IP is associated with something else.

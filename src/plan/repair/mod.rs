@@ -86,6 +86,7 @@ fn keeps_host_in(cause: Cause) -> bool {
             | Cause::IgwNotAttached
             | Cause::NoPublicAddress
             | Cause::AddressMoved
+            | Cause::RepliesRedirected
             | Cause::NatEgressRule
             | Cause::AclNatEgress
             | Cause::AclReplyNatIngress

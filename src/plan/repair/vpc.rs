@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use super::{Change, Draft, Repair, RepairCall, change};
 use crate::model::{
     AclAction, AclDirection, AclEntry, InternetGatewayId, Network, NetworkAcl, Protocol, ResourceId, Route,
-    RouteDestination, RouteOrigin, SecurityGroup, SubnetId, VpcId,
+    RouteDestination, RouteOrigin, RouteState, SecurityGroup, SubnetId, VpcId,
 };
 use crate::plan::{Call, IngressRule, Ref, RouteVia, RulePeer, StepId, VpcAttribute};
 use crate::reach::{Cause, DroppedPacket, Finding};
@@ -26,6 +26,7 @@ pub(super) fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
         | Cause::PcxRequiresAddress => route_to_nat(finding, network)?,
         Cause::MainTableApplies => associate(finding, network)?,
         Cause::MoreSpecificRoute => delete_route(finding, network)?,
+        Cause::RepliesRedirected => redirect_no_more(finding, network)?,
         Cause::NatSubnetNotPublic => make_public(finding, network)?,
         Cause::IgwNotAttached => attach_gateway(finding)?,
         Cause::VpcBlockPublicAccess => exclude(finding, network)?,
@@ -111,6 +112,20 @@ fn delete_route(finding: &Finding, network: &Network) -> Option<Draft> {
     let title = format!("Delete the route for {destination} from {table}");
     let call = Call::Repair(Box::new(RepairCall::DeleteRoute { route_table: table, destination, previous }));
     Some(Draft::one(title, change, call))
+}
+
+/// Only where there is no appliance any more. One that runs was meant to see the replies: whether it should see the
+/// packets too is for a person to say.
+fn redirect_no_more(finding: &Finding, network: &Network) -> Option<Draft> {
+    let (route, destination) = route_of(finding, network)?;
+    if route.state != RouteState::Blackhole {
+        return None;
+    }
+    let target = route.target.clone();
+    let caution = format!(
+        "what the internet gateway brings in for {destination} is led to {target} no more, also when that works again"
+    );
+    Some(delete_route(finding, network)?.caution(Some(caution)))
 }
 
 fn make_public(finding: &Finding, network: &Network) -> Option<Draft> {

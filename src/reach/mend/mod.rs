@@ -78,7 +78,7 @@ impl<'a> Mended<'a> {
                 return self.route_to_nat(subject, false);
             }
             Cause::MainTableApplies => self.associate(subject),
-            Cause::MoreSpecificRoute => self.remove_route(subject),
+            Cause::MoreSpecificRoute | Cause::RepliesRedirected => self.remove_route(subject),
             Cause::NatSubnetNotPublic => self.make_public(subject),
             Cause::IgwNotAttached => self.attach_gateway(subject),
             Cause::VpcBlockPublicAccess => self.exclude(subject),

@@ -128,6 +128,130 @@ fn a_nat_gateway_beside_a_nat_instance_that_others_use_is_no_mistake() {
     assert_healthy(&world, "i-client-c", "52.1.2.3");
 }
 
+/// A table of the internet gateway's own.
+fn edge_table(world: &mut Lab, destination: &str, target: RouteTarget) {
+    world.table("rtb-edge", None);
+    let association = &mut world.table_mut("rtb-edge").associations[0];
+    association.main = false;
+    association.gateway_id = Some("igw-1".to_owned());
+    world.route("rtb-edge", destination, target);
+}
+
+/// A firewall's endpoint in a subnet of its own, which leads to the internet gateway.
+fn firewall(world: &mut Lab) -> RouteTarget {
+    world.subnet("subnet-firewall");
+    world.network.subnets.items_mut().get_mut("subnet-firewall").unwrap().cidr_block =
+        Some("10.8.9.0/24".parse().unwrap());
+    world.table("rtb-firewall", Some("subnet-firewall"));
+    world.route("rtb-firewall", "0.0.0.0/0", RouteTarget::InternetGateway(id("igw-1", InternetGatewayId::new)));
+    let endpoint = VpcEndpoint {
+        vpc_endpoint_id: id("vpce-fw", VpcEndpointId::new),
+        vpc_id: id("vpc-1", VpcId::new),
+        kind: EndpointKind::GatewayLoadBalancer,
+        service_name: "com.amazonaws.vpce.eu-central-1.vpce-svc-1".to_owned(),
+        state: EndpointState::Available,
+        private_dns_enabled: false,
+        subnet_ids: vec![id("subnet-firewall", SubnetId::new)],
+        route_table_ids: Vec::new(),
+        security_group_ids: Vec::new(),
+        network_interface_ids: Vec::new(),
+        tags: Tags::default(),
+    };
+    world.network.vpc_endpoints.items_mut().insert("vpce-fw".to_owned(), endpoint);
+    RouteTarget::GatewayEndpoint("vpce-fw".to_owned())
+}
+
+#[test]
+fn a_firewall_before_the_internet_gateway_is_not_seen_through_and_what_lies_behind_it_is() {
+    for make in [Lab::single, Lab::article] {
+        let mut world = make();
+        let endpoint = firewall(&mut world);
+        world.default_route("rtb-public").target = endpoint.clone();
+        edge_table(&mut world, "10.8.1.0/24", endpoint);
+        let diagnosis = diagnosed(&world, "i-client");
+        assert_eq!(diagnosis.disposition, Disposition::InsufficientInformation, "{:#?}", diagnosis.path);
+        assert!(diagnosis.findings.is_empty(), "{:#?}", diagnosis.findings);
+        assert!(diagnosis.unknown.iter().all(|unknown| unknown.what.contains("vpce-fw")), "{:?}", diagnosis.unknown);
+        assert_eq!(diagnosis.trace.address, Some(NAT_PUBLIC.parse().unwrap()));
+        world.eni("eni-outer").association = None;
+        assert_eq!(causes(&world, "i-client"), [Cause::NoPublicAddress]);
+        world.table_mut("rtb-firewall").routes.retain(|route| !route.destination.is_ipv4_default());
+        assert_eq!(causes(&world, "i-client"), [Cause::NatSubnetNotPublic, Cause::NoPublicAddress]);
+    }
+}
+
+#[test]
+fn replies_that_are_led_to_an_appliance_which_the_packets_did_not_pass_are_lost() {
+    for destination in ["10.8.1.0/24", "10.8.0.0/16"] {
+        let mut world = Lab::single();
+        let endpoint = firewall(&mut world);
+        edge_table(&mut world, "10.8.9.0/24", endpoint.clone());
+        assert_healthy(&world, "i-client", NAT_PUBLIC);
+        world.table_mut("rtb-edge").routes.clear();
+        world.route("rtb-edge", destination, endpoint);
+        assert_eq!(causes(&world, "i-client"), [Cause::RepliesRedirected]);
+    }
+    // The same for a NAT gateway, and for an appliance that is an instance.
+    let mut world = Lab::single();
+    world.nat_gateway("nat-1", "subnet-public");
+    world.default_route("rtb-private").target = gateway();
+    world.default_route("rtb-public");
+    edge_table(&mut world, "10.8.1.0/24", eni_target("eni-other"));
+    assert_eq!(causes(&world, "i-client").first(), Some(&Cause::RepliesRedirected));
+}
+
+#[test]
+fn an_edge_route_to_the_nat_itself_or_of_a_state_unheard_of_is_not_judged() {
+    let mut world = Lab::article();
+    edge_table(&mut world, "10.8.1.0/24", eni_target("eni-inner"));
+    assert_eq!(diagnosed(&world, "i-client").disposition, Disposition::InsufficientInformation);
+    let mut world = Lab::single();
+    world.default_route("rtb-public").state = RouteState::Other("filtered".to_owned());
+    let diagnosis = diagnosed(&world, "i-client");
+    assert_eq!(diagnosis.disposition, Disposition::InsufficientInformation);
+    assert!(diagnosis.unknown.iter().any(|unknown| unknown.reason.contains("filtered")), "{:?}", diagnosis.unknown);
+}
+
+#[test]
+fn a_regional_nat_gateway_is_where_sight_ends() {
+    let mut world = Lab::single();
+    world.nat_gateway("nat-1", "");
+    world.default_route("rtb-private").target = gateway();
+    let diagnosis = diagnosed(&world, "i-client");
+    assert_eq!(diagnosis.disposition, Disposition::InsufficientInformation);
+    assert!(diagnosis.unknown.iter().any(|unknown| unknown.reason.contains("regional")), "{:?}", diagnosis.unknown);
+}
+
+#[test]
+fn a_nat_gateway_that_could_not_be_made_says_why_whatever_state_its_route_has() {
+    for (state, route) in [
+        (NatGatewayState::Failed, RouteState::Active),
+        (NatGatewayState::Failed, RouteState::Blackhole),
+        (NatGatewayState::Deleted, RouteState::Blackhole),
+        (NatGatewayState::Pending, RouteState::Active),
+    ] {
+        let mut world = Lab::article();
+        world.nat_gateway("nat-1", "subnet-public");
+        let made = world.network.nat_gateways.items_mut().get_mut("nat-1").unwrap();
+        made.state = state;
+        made.failure_code = Some("Gateway.NotAttached".to_owned());
+        made.failure_message = Some("Network vpc-1 has no Internet gateway attached".to_owned());
+        let leads = world.default_route("rtb-private");
+        (leads.target, leads.state) = (gateway(), route);
+        let diagnosis = diagnosed(&world, "i-client");
+        let first = diagnosis.first_break().unwrap();
+        assert_eq!(first.cause, Cause::NatGatewayNotAvailable);
+        assert!(first.summary.ends_with("has no Internet gateway attached"), "{}", first.summary);
+        assert!(first.evidence[0].text.contains("FailureCode = Gateway.NotAttached"), "{:?}", first.evidence);
+    }
+    // "May still be processing traffic."
+    let mut world = Lab::article();
+    world.nat_gateway("nat-1", "subnet-public");
+    world.network.nat_gateways.items_mut().get_mut("nat-1").unwrap().state = NatGatewayState::Deleting;
+    world.default_route("rtb-private").target = gateway();
+    assert_eq!(diagnosed(&world, "i-client").trace.disposition, Disposition::InsufficientInformation);
+}
+
 #[test]
 fn a_vpc_that_leaves_by_a_nat_gateway_is_healthy_whatever_else_forwards_in_it() {
     let mut world = Lab::single();

@@ -51,6 +51,12 @@ impl<'a> Walker<'a> {
         if chosen.route.state == RouteState::Blackhole {
             return Err(self.blackhole(&from, &packet));
         }
+        if let RouteState::Other(state) = &chosen.route.state {
+            let what =
+                format!("whether the route for {} of {} takes packets", chosen.route.destination, table.route_table_id);
+            let unknown = Unknown::new(what, format!("State = {state}, which natdeck does not know"));
+            return Err(self.cannot_tell(Component::RouteTable, resource, unknown));
+        }
         let detail = format!(
             "{} sends {} to {} by its route for {}",
             table.route_table_id, packet.destination, chosen.route.target, chosen.route.destination

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::fabric::{From, is_public, shown_attachments};
 use super::{End, Place, Step, Stop, Walker, evidence};
 use crate::model::{
-    AclDirection, EgressOnlyInternetGatewayId, EndpointState, InternetGatewayId, NatGateway, NatGatewayId,
-    NatGatewayState, NetworkInterface, ResourceId, RouteTarget, Unknown, VpcId,
+    AclDirection, EgressOnlyInternetGatewayId, EndpointKind, EndpointState, InternetGatewayId, NatGateway,
+    NatGatewayId, NatGatewayState, NetworkInterface, NetworkInterfaceId, ResourceId, RouteTarget, Unknown, VpcEndpoint,
+    VpcId,
 };
 use crate::reach::flow::Packet;
 use crate::reach::nat64;
@@ -207,7 +208,7 @@ impl<'a> Walker<'a> {
     /// In by an internet gateway.
     pub(super) fn come_in(&mut self, id: &'a InternetGatewayId, vpc_id: &'a VpcId, packet: Packet) -> Step<Place<'a>> {
         let resource = Some(ResourceId::from(id));
-        if let Some(place) = self.back_to_nat_gateway(&packet)? {
+        if let Some(place) = self.back_to_nat_gateway(id, &packet)? {
             return Ok(place);
         }
         let interface = match packet.destination {
@@ -239,32 +240,56 @@ impl<'a> Walker<'a> {
         };
         let detail = format!("{id} brings the reply to {} ({})", inside.destination, interface.network_interface_id);
         self.internet_gateway_hop(id, vpc_id, detail);
-        self.by_edge_table(id, interface, inside)
+        self.by_edge_table(id, vpc_id, &inside)?;
+        Ok(Place::Entering { interface, packet: inside, from: None })
     }
 
-    /// A table that is associated with the gateway itself may send what comes in through a middlebox.
-    fn by_edge_table(
-        &mut self,
-        id: &'a InternetGatewayId,
-        interface: &'a NetworkInterface,
-        packet: Packet,
-    ) -> Step<Place<'a>> {
+    /// A table that is associated with the gateway itself leads what comes in through an appliance. Packets must have
+    /// left through the same one: a subnet whose traffic is redirected cannot use a direct route to the gateway
+    /// (Reachability Analyzer, `INGRESS_RTB_TRAFFIC_REDIRECTION`), and "asymmetric routing is not supported" (VPC user
+    /// guide, "Gateway route tables", rules and considerations).
+    fn by_edge_table(&mut self, id: &InternetGatewayId, vpc_id: &VpcId, packet: &Packet) -> Step<()> {
         let tables = self.need(Component::RouteTable, None, self.network.route_tables.lookup())?;
-        let direct = Place::Entering { interface, packet, from: None };
-        let Some(table) = tables.of_gateway(id.as_str()) else {
-            return Ok(direct);
-        };
+        let Some(table) = tables.of_gateway(id.as_str()) else { return Ok(()) };
         let resource = Some(ResourceId::from(&table.route_table_id));
         let chosen = choose(self.network, table, packet.destination);
         let chosen = self.need(Component::RouteTable, resource.clone(), chosen)?;
-        match chosen.map(|chosen| &chosen.route.target) {
-            None | Some(RouteTarget::Local) => Ok(direct),
-            Some(target) => {
-                let what = format!("the way of the reply through {target}");
-                let unknown = Unknown::new(what, "the gateway's own route table sends it through a middlebox");
-                Err(self.cannot_tell(Component::RouteTable, resource, unknown))
+        let Some(route) = chosen.map(|chosen| chosen.route).filter(|route| route.target != RouteTarget::Local) else {
+            return Ok(());
+        };
+        let target = &route.target;
+        let through = match target {
+            RouteTarget::GatewayEndpoint(endpoint) if self.inspected.iter().any(|id| id.as_str() == endpoint) => {
+                return Ok(());
             }
+            RouteTarget::NetworkInterface { network_interface_id, .. } => {
+                self.passed(network_interface_id, vpc_id, packet)
+            }
+            _ => false,
+        };
+        if through {
+            let what = format!("the way of the reply through {target}");
+            let unknown = Unknown::new(what, "the gateway's own route table sends it through a middlebox");
+            return Err(self.cannot_tell(Component::RouteTable, resource, unknown));
         }
+        self.subject.destination = Some(route.destination.clone());
+        let evidence = vec![evidence::route(self.network, table, route), evidence::associations(self.network, table)];
+        let detail = format!(
+            "{} is associated with {id} and sends what comes in for {} to {target}, which nothing passed on its way out",
+            table.route_table_id, route.destination
+        );
+        Err(self.deny(Component::RouteTable, resource, Code::IngressRtbTrafficRedirection, detail, evidence))
+    }
+
+    /// Whether the packet went out through the instance behind an interface, or goes there in any case.
+    fn passed(&self, id: &NetworkInterfaceId, vpc_id: &VpcId, packet: &Packet) -> bool {
+        let of = |interface: &'a NetworkInterface| interface.instance_id();
+        let holder = self.network.network_interfaces.get(id).ok().flatten().and_then(of);
+        let end = interface_with_address(self.network, vpc_id, packet.destination).ok().flatten();
+        end.is_some_and(|end| &end.network_interface_id == id)
+            || holder.is_some_and(|holder| {
+                end.and_then(of) == Some(holder) || self.entered_by.iter().any(|(passed, _)| *passed == holder)
+            })
     }
 
     /// Back in by a way that remembers who asked: an egress-only gateway, a gateway endpoint.
@@ -317,12 +342,41 @@ impl<'a> Walker<'a> {
             let unknown = Unknown::new(format!("whether VPC endpoint {id} takes packets"), reason);
             return Err(self.cannot_tell(Component::VpcEndpoint, resource, unknown));
         };
+        if endpoint.kind == EndpointKind::GatewayLoadBalancer {
+            return self.through_appliances(from, endpoint, packet);
+        }
         let at = self.network.vpc_endpoints.observed_at();
         let text = format!("ServiceName = {}, State = {}", endpoint.service_name, endpoint.state);
         let evidence = vec![evidence::call("DescribeVpcEndpoints", id, text, at)];
         let detail = format!("{id} takes the packet to {} without leaving AWS", endpoint.service_name);
         self.hop(Component::VpcEndpoint, resource, Decision::Received, detail, evidence);
         Ok(Place::Arrived { at: End::Beyond(from.vpc_id), packet })
+    }
+
+    /// A Gateway Load Balancer endpoint, as Network Firewall makes it too: packets go to appliances elsewhere and come
+    /// back as they were, to be routed by the table of the endpoint's own subnet. What the appliances drop
+    /// (`FIREWALL_RULES_RESTRICTION`, in Reachability Analyzer's words) is not seen from here.
+    fn through_appliances(&mut self, from: &From<'a>, endpoint: &'a VpcEndpoint, packet: Packet) -> Step<Place<'a>> {
+        let id = &endpoint.vpc_endpoint_id;
+        let resource = Some(ResourceId::from(id));
+        let mut subnets = endpoint.subnet_ids.iter();
+        let (Some(subnet_id), None, false) = (subnets.next(), subnets.next(), self.inspecting.contains(&id)) else {
+            let reason = format!("{id} has several subnets, or its own subnet leads back to it");
+            let unknown = Unknown::new(format!("the way of {packet} behind {id}"), reason);
+            return Err(self.cannot_tell(Component::VpcEndpoint, resource, unknown));
+        };
+        if subnet_id != from.subnet_id {
+            self.acl(subnet_id, AclDirection::Ingress, &packet)?;
+        }
+        let unknown = Unknown::new(
+            format!("whether what is behind {id} lets {packet} pass"),
+            "it leads to firewalls or other appliances (GatewayLoadBalancer), whose rules natdeck does not see",
+        );
+        self.filter_unknown(Component::VpcEndpoint, resource, unknown)?;
+        self.inspecting.push(id);
+        self.inspected.push(id);
+        let interface = from.interface;
+        Ok(Place::Routing { subnet_id, vpc_id: &endpoint.vpc_id, packet, interface })
     }
 
     /// Into a NAT gateway and out of it, into its own subnet.
@@ -342,6 +396,11 @@ impl<'a> Walker<'a> {
         };
         if self.gateway_connections.iter().any(|(earlier, ..)| *earlier == id) {
             return Err(self.not_public(from));
+        }
+        if gateway.subnet_id.as_str().is_empty() {
+            let reason = "it is regional: AWS routes its packets by a table of its own, zone by zone";
+            let unknown = Unknown::new(format!("the way of {packet} behind NAT gateway {id}"), reason);
+            return Err(self.cannot_tell(component, resource, unknown));
         }
         if &gateway.subnet_id != from.subnet_id {
             self.acl(from.subnet_id, AclDirection::Egress, &packet)?;
@@ -396,7 +455,7 @@ impl<'a> Walker<'a> {
     }
 
     /// A reply to the public address of a NAT gateway that sent the packet.
-    fn back_to_nat_gateway(&mut self, packet: &Packet) -> Step<Option<Place<'a>>> {
+    fn back_to_nat_gateway(&mut self, by: &InternetGatewayId, packet: &Packet) -> Step<Option<Place<'a>>> {
         for (id, before, after) in self.gateway_connections.clone() {
             let Some(gateway) = self.network.nat_gateways.get(id).ok().flatten() else {
                 continue;
@@ -405,6 +464,7 @@ impl<'a> Walker<'a> {
                 continue;
             }
             let at_gateway = Packet { destination: after.source, ..*packet };
+            self.by_edge_table(by, &gateway.vpc_id, &at_gateway)?;
             self.acl(&gateway.subnet_id, AclDirection::Ingress, &at_gateway)?;
             let back = before.reply();
             let detail = format!("{id} translates {} back to {}", after.source, back.destination);

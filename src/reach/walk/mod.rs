@@ -22,7 +22,7 @@ use super::{Cause, Code, Component, Decision, Direction, Disposition, Evidence, 
 use crate::model::host::HostFacts;
 use crate::model::{
     InstanceId, InternetGatewayId, NatGatewayId, Network, NetworkInterface, NetworkInterfaceId, Protocol, ResourceId,
-    SubnetId, Unknown, VpcId,
+    SubnetId, Unknown, VpcEndpointId, VpcId,
 };
 
 /// Follows a flow and its reply through a snapshot, and says where and why it ends.
@@ -63,6 +63,8 @@ pub(super) fn walk_on(network: &Network, hosts: &dyn HostFacts, flow: &Flow, ass
         connections: BTreeMap::new(),
         gateway_connections: Vec::new(),
         forwarders: Vec::new(),
+        inspecting: Vec::new(),
+        inspected: Vec::new(),
         entered_by: Vec::new(),
         last_pass: None,
         circling: false,
@@ -176,6 +178,9 @@ struct Walker<'a> {
     gateway_connections: Vec<(&'a NatGatewayId, Packet, Packet)>,
     /// The instances that forwarded in this direction.
     forwarders: Vec<&'a InstanceId>,
+    /// The endpoints to appliances that were passed in this direction, and in any.
+    inspecting: Vec<&'a VpcEndpointId>,
+    inspected: Vec<&'a VpcEndpointId>,
     /// By which interface the first packet came in at each instance that forwarded it.
     entered_by: Vec<(&'a InstanceId, &'a NetworkInterfaceId)>,
     last_pass: Option<Pass<'a>>,
@@ -207,6 +212,7 @@ impl<'a> Walker<'a> {
         }
         self.direction = Direction::Reply;
         self.forwarders.clear();
+        self.inspecting.clear();
         self.last_pass = None;
         let start = self.answer(end, packet.reply())?;
         let (end, packet) = self.follow(start)?;
@@ -222,6 +228,7 @@ impl<'a> Walker<'a> {
         }
         self.direction = Direction::Forward;
         self.forwarders.clear();
+        self.inspecting.clear();
         self.gateway_connections.clear();
         self.last_pass = None;
         let (told, unknown, assumed) = (self.hops.len(), self.unknown.len(), self.assumed.len());

@@ -51,6 +51,7 @@ pub fn stage(world: &mut World, scene: &mut Scene, cause: Cause) -> Result<(), B
         Cause::RoutedToOtherEgress
         | Cause::NatGatewayNotAvailable
         | Cause::NatGatewayPrivate
+        | Cause::RepliesRedirected
         | Cause::AddressMoved
         | Cause::PcxRequiresAddress => vpc::stage(&mut desk, scene, cause),
         Cause::NatInOtherZone => neighbour::in_another_zone(&mut desk, scene, cause),
@@ -132,6 +133,9 @@ pub fn about(cause: Cause) -> &'static str {
         Cause::NatSubnetNotPublic => "deletes the default route of the NAT's own subnet",
         Cause::IgwNotAttached => "takes the internet gateway off the VPC",
         Cause::VpcBlockPublicAccess => "switches VPC Block Public Access on for the region",
+        Cause::RepliesRedirected => {
+            "sends what the internet gateway brings in for the NAT's subnet to an appliance that is gone"
+        }
         Cause::NoPublicAddress => "takes the NAT's public address away, as a stop and start does with two interfaces",
         Cause::AddressMoved => "associates the NAT's Elastic IP with another interface",
         Cause::SourceDestCheck => "switches the source/destination check on where the route leads",

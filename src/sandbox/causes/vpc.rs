@@ -36,6 +36,13 @@ pub(super) fn stage(desk: &mut Desk<'_>, scene: &mut Scene, cause: Cause) -> Res
             let pairs = [("SubnetId", outer_subnet.as_str()), ("ConnectivityType", "private")];
             scene.other = Some(desk.make("CreateNatGateway", "natGatewayId", &pairs)?);
         }
+        Cause::RepliesRedirected => {
+            // A table with nothing but the VPC's own range redirects nothing.
+            let table = desk.make("CreateRouteTable", "routeTableId", &[("VpcId", scene.vpc.as_str())])?;
+            let pairs = [("RouteTableId", table.as_str()), ("GatewayId", scene.internet_gateway.as_str())];
+            desk.ec2("AssociateRouteTable", &pairs)?;
+            scene.other = Some(spare_interface(desk, &scene.client_subnet)?);
+        }
         Cause::AddressMoved => {
             own_elastic_ip(desk, scene)?;
             let pairs = [("SubnetId", outer_subnet.as_str()), ("Description", "standby")];
@@ -135,6 +142,22 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
         Cause::VpcBlockPublicAccess => {
             desk.ec2("ModifyVpcBlockPublicAccessOptions", &[("InternetGatewayBlockMode", "block-bidirectional")])?;
             Ok("VPC Block Public Access is on: InternetGatewayBlockMode = block-bidirectional".to_owned())
+        }
+        Cause::RepliesRedirected => {
+            let appliance = other()?;
+            let of_gateway = |table: &&RouteTable| {
+                table.associations.iter().any(|a| a.gateway_id.as_deref() == Some(scene.internet_gateway.as_str()))
+            };
+            let table = desk.world.all::<RouteTable>().find(of_gateway).map(|table| table.route_table_id.to_string());
+            let net = desk.world.get::<Subnet>(&scene.nat.outer_subnet).and_then(|subnet| subnet.cidr_block);
+            let (Some(table), Some(net)) = (table, net) else {
+                return Err(not_here("the internet gateway has no table of its own"));
+            };
+            let net = net.to_string();
+            let pairs =
+                [("RouteTableId", table.as_str()), ("DestinationCidrBlock", &net), ("NetworkInterfaceId", &appliance)];
+            desk.ec2("CreateRoute", &pairs)?;
+            Ok(format!("{table} of {gateway} sends what comes in for {net} to {appliance}, which no instance holds"))
         }
         Cause::NoPublicAddress => no_public_address(desk, scene),
         Cause::AddressMoved => {

@@ -43,6 +43,8 @@ pub fn may_show_as(injected: Cause) -> &'static [Cause] {
         Cause::HostUserDataFailed => {
             &[Cause::HostNoFirewallTool, Cause::HostIpForwardOff, Cause::HostNoMasquerade, Cause::HostNoReturnRoute]
         }
+        // Where NAT gateways are not described, the route that leads to one is all there is to see.
+        Cause::NatGatewayNotAvailable => &[Cause::BlackholeRoute],
         // The rules went with the tool.
         Cause::HostNoFirewallTool => &[Cause::HostNoMasquerade],
         _ => &[],

@@ -103,6 +103,7 @@ pub const ROWS: &[Row] = &[
     row(Cause::IgwNotAttached, "State = blackhole").undo(Undo::Refused("DetachInternetGateway")),
     row(Cause::VpcBlockPublicAccess, "InternetGatewayBlockMode = block-bidirectional")
         .left(&["/block_public_access/items/"]),
+    row(Cause::RepliesRedirected, "Associations[] = [GatewayId = igw-"),
     row(Cause::NoPublicAddress, "Association absent").left(ADDRESS),
     row(Cause::AddressMoved, "DescribeAddresses"),
     row(Cause::SourceDestCheck, "SourceDestCheck = true"),
