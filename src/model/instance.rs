@@ -54,6 +54,9 @@ pub struct Instance {
     pub key_name: Option<String>,
     /// `required` means IMDSv2 only.
     pub http_tokens: Option<String>,
+    /// `disabled` means that the metadata service does not answer.
+    #[serde(default)]
+    pub http_endpoint: Option<String>,
     pub launch_time: Option<Timestamp>,
     /// AWS's side of the status checks. `None`: not reported (stopped) or could not be read.
     pub system_status: Option<StatusCheck>,

@@ -230,6 +230,8 @@ causes! {
 
     TestNoInstanceProfile: TestNoInstanceProfile, Warns, Test, Person,
         "SSM's agent needs an instance profile whose role holds AmazonSSMManagedInstanceCore.";
+    TestMetadataOff: TestMetadataOff, Warns, Test, Person,
+        "SSM's agent has its credentials from the instance metadata service, and that is switched off.";
     TestNoSsmPath: TestNoSsmPath, Warns, Test, Person,
         "SSM's agent has no endpoints in the VPC and no way out: it rode on the egress that is broken.";
     TestEndpointBlocked: TestEndpointBlocked, Warns, Test, Person,
@@ -322,6 +324,7 @@ impl Cause {
             Self::TestNoInstanceProfile => {
                 "aws ec2 associate-iam-instance-profile with a role that holds AmazonSSMManagedInstanceCore."
             }
+            Self::TestMetadataOff => "aws ec2 modify-instance-metadata-options with --http-endpoint enabled.",
             Self::TestNoSsmPath => {
                 "Make endpoints for ssm and ssmmessages, or repair the way out that the agent rides on."
             }
@@ -369,6 +372,7 @@ impl Cause {
 
     /// What AWS's Reachability Analyzer calls it, where it has a word
     /// (<https://docs.aws.amazon.com/vpc/latest/reachability/explanation-codes.html>). `None`: it does not see it.
+    /// `assets/aws-codes.md` goes the other way.
     pub fn aws_code(self) -> Option<&'static str> {
         Some(match self.code() {
             Code::NoRouteToDestination | Code::NatSubnetNotPublic | Code::MainTableApplies => "NO_ROUTE_TO_DESTINATION",
@@ -376,15 +380,27 @@ impl Cause {
             Code::MoreSpecificRoute => "MORE_SPECIFIC_ROUTE",
             Code::IgwNotAttached | Code::EniNotAttached => "BAD_STATE_ATTACHMENT",
             Code::VpcBlockPublicAccess => "VPC_BLOCK_PUBLIC_ACCESS_ENABLED",
-            Code::NoPublicAddress | Code::AddressMoved => "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS",
+            Code::IngressRtbTrafficRedirection => "INGRESS_RTB_TRAFFIC_REDIRECTION",
+            Code::NoPublicAddress | Code::AddressMoved | Code::NatGatewayPrivate => {
+                "IGW_PUBLIC_IP_ASSOCIATION_FOR_EGRESS"
+            }
             Code::EniSourceDestCheckRestriction | Code::SourceDestCheckOnReply => "ENI_SOURCE_DEST_CHECK_RESTRICTION",
             Code::EniSgRulesMismatch => "ENI_SG_RULES_MISMATCH",
             Code::SubnetAclRestriction => "SUBNET_ACL_RESTRICTION",
             Code::SgReferencesNotPreserved => "SG_REFERENCES_NOT_PRESERVED",
             Code::PcxRequiresAddressInVpcCidr => "PCX_REQUIRES_ADDRESS_IN_VPC_CIDR",
-            Code::NatInstanceStopped => "BAD_STATE",
+            Code::NatInstanceStopped | Code::NatGatewayNotAvailable | Code::ClientNotRunning => "BAD_STATE",
+            // "None of its network interfaces has an IPv4 address."
+            Code::Ipv6OnlyClient => "UNASSOCIATED_COMPONENT",
+            Code::NoSuchAddress => "NO_POSSIBLE_DESTINATION",
             _ => return None,
         })
+    }
+
+    /// The same in a sentence, where it is another word than natdeck's own.
+    pub fn aws_calls_it(self) -> Option<String> {
+        let word = self.aws_code().filter(|word| *word != self.code().as_str())?;
+        Some(format!("AWS calls it {word}."))
     }
 }
 

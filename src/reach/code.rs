@@ -102,6 +102,8 @@ codes! {
     ClientNotRunning = "CLIENT_NOT_RUNNING",
 
     TestNoInstanceProfile = "TEST_NO_INSTANCE_PROFILE",
+    /// The instance metadata service is switched off, from which the agent has its credentials.
+    TestMetadataOff = "TEST_METADATA_OFF",
     TestNoSsmPath = "TEST_NO_SSM_PATH",
     TestEndpointBlocked = "TEST_ENDPOINT_BLOCKED",
     TestAgentOffline = "TEST_AGENT_OFFLINE",

@@ -169,6 +169,7 @@ fn instance(id: &str, named: &str, subnet_id: &str, ip: [u8; 4], group: &str, en
         instance_profile_arn: Some("arn:aws:iam::123456789012:instance-profile/ssm-profile".to_owned()),
         key_name: None,
         http_tokens: Some("required".to_owned()),
+        http_endpoint: Some("enabled".to_owned()),
         launch_time: Some(at(-7_200)),
         system_status: Some(StatusCheck::Ok),
         instance_status: Some(StatusCheck::Ok),

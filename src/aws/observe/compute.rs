@@ -16,6 +16,7 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<(String, Instance), Mi
     let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
     let state = need(instance.state.and_then(|state| state.name), &id, "State.Name")?;
     let groups = instance.security_groups.unwrap_or_default();
+    let metadata = instance.metadata_options.as_ref();
     let model = Instance {
         instance_id: InstanceId::new(&id),
         vpc_id: non_empty(instance.vpc_id).map(VpcId::new),
@@ -35,7 +36,8 @@ pub(super) fn instance(instance: sdk::Instance) -> Result<(String, Instance), Mi
         security_group_ids: groups.into_iter().filter_map(|group| group.group_id).map(SecurityGroupId::new).collect(),
         instance_profile_arn: instance.iam_instance_profile.and_then(|profile| profile.arn),
         key_name: non_empty(instance.key_name),
-        http_tokens: instance.metadata_options.and_then(|o| o.http_tokens).map(|tokens| tokens.as_str().to_owned()),
+        http_endpoint: metadata.and_then(|o| o.http_endpoint.as_ref()).map(|endpoint| endpoint.as_str().to_owned()),
+        http_tokens: metadata.and_then(|o| o.http_tokens.as_ref()).map(|tokens| tokens.as_str().to_owned()),
         launch_time: instance.launch_time.and_then(timestamp),
         system_status: None,
         instance_status: None,

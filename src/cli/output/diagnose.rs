@@ -128,6 +128,9 @@ pub(super) fn finding(out: &mut String, paint: Paint, row: &Row<'_>, now: Timest
     out.push_str(&format!("  {name}{sure}{resource}\n"));
     push(out, "    ", 4, &finding.summary);
     push(out, "    ", 4, finding.cause.explanation());
+    if let Some(words) = finding.cause.aws_calls_it() {
+        push(out, "    ", 4, &words);
+    }
     evidence(out, "    ", &finding.evidence, now);
     match &row.repair {
         Some(repair) => {

@@ -246,6 +246,7 @@ fn instance(network: &Network, instance: &Instance) -> Value {
         "iam_instance_profile_arn": instance.instance_profile_arn,
         "key_name": instance.key_name,
         "http_tokens": instance.http_tokens,
+        "http_endpoint": instance.http_endpoint,
         "launch_time": instance.launch_time.map(|at| at.to_string()),
         "system_status": instance.system_status,
         "instance_status": instance.instance_status,

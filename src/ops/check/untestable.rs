@@ -24,13 +24,14 @@ pub fn untestable(network: &Network, instance: &Instance) -> Option<(Code, Strin
     match managed {
         Some(managed) if managed.ping_status == PingStatus::Online => None,
         Some(managed) => {
-            let why = permission(network, instance).or_else(|| path(network, instance));
+            let why = permission(network, instance).or_else(|| metadata(instance)).or_else(|| path(network, instance));
             let (code, why) = why.unwrap_or((Code::TestAgentOffline, String::new()));
             let since = managed.last_ping_at.map(|at| format!(" since {at:.0}")).unwrap_or_default();
             Some((code, join(format!("the SSM agent of {id} is {}{since}", managed.ping_status), &why)))
         }
         None => {
             let (code, why) = permission(network, instance)
+                .or_else(|| metadata(instance))
                 .or_else(|| path(network, instance))
                 .unwrap_or((Code::TestAgentOffline, "profile and path look right: is the agent running?".to_owned()));
             Some((code, join(format!("{id} is not registered with SSM"), &why)))
@@ -60,6 +61,15 @@ fn permission(network: &Network, instance: &Instance) -> Option<(Code, String)> 
     }
     let name = &profile.name;
     Some((Code::TestNoInstanceProfile, format!("the role of its instance profile {name} lacks {CORE_POLICY}")))
+}
+
+/// Whether the agent gets its credentials: the metadata service hands them out ("Why is my EC2 instance not displaying as
+/// a managed node", <https://repost.aws/knowledge-center/systems-manager-ec2-instance-not-appear>).
+fn metadata(instance: &Instance) -> Option<(Code, String)> {
+    (instance.http_endpoint.as_deref() == Some("disabled")).then(|| {
+        let why = "its metadata service, from which the agent has its credentials, is off: HttpEndpoint = disabled";
+        (Code::TestMetadataOff, why.to_owned())
+    })
 }
 
 /// Whether the agent has a way to SSM: an endpoint that it can reach, or the internet.

@@ -80,6 +80,9 @@ fn finding(out: &mut String, finding: &Finding, network: &Network, at: Timestamp
     let resource = finding.resource_id.as_ref().map(|id| resource(id, network)).unwrap_or_default();
     let _ = write!(out, "### {}{resource}{sure}\n\n", code(&finding.cause.name()));
     let _ = write!(out, "{}\n\n{}\n\n", inline(&finding.summary), inline(finding.cause.explanation()));
+    if let Some(words) = finding.cause.aws_calls_it() {
+        let _ = write!(out, "{}\n\n", inline(&words));
+    }
     let evidence = finding.evidence.iter().map(|evidence| {
         let age = evidence.observed_at.map(|seen| age(at, seen)).unwrap_or_default();
         [code(&evidence.source), code(&evidence.text), age]

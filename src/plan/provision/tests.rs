@@ -93,6 +93,7 @@ fn add_instance(network: &mut Network, id: &str, subnet: &str, group: &str, tags
         instance_profile_arn: Some("arn:aws:iam::123456789012:instance-profile/ssm-profile".to_owned()),
         key_name: None,
         http_tokens: None,
+        http_endpoint: None,
         launch_time: None,
         system_status: None,
         instance_status: None,

@@ -242,6 +242,7 @@ impl Lab {
             instance_profile_arn: None,
             key_name: None,
             http_tokens: None,
+            http_endpoint: None,
             launch_time: None,
             system_status: Some(StatusCheck::Ok),
             instance_status: Some(StatusCheck::Ok),

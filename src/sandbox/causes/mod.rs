@@ -180,6 +180,7 @@ pub fn about(cause: Cause) -> &'static str {
         Cause::ClientNotRunning => "stops the private instance",
         Cause::NoSuchAddress => "depends on the destination that is asked for, and is nothing to break",
         Cause::TestNoInstanceProfile => "disassociates the private instance's profile",
+        Cause::TestMetadataOff => "switches the private instance's metadata service off",
         Cause::TestNoSsmPath => "deletes the SSM endpoints, and leads the address service's range alone to the NAT",
         Cause::TestEndpointBlocked => "revokes the ingress rules of the endpoints' group",
         Cause::TestAgentOffline => "stops the SSM agent of the private instance",
@@ -195,6 +196,8 @@ pub struct Row {
     /// As `sandbox break` takes it.
     pub name: String,
     pub code: Code,
+    /// What AWS's Reachability Analyzer calls it.
+    pub aws_code: Option<&'static str>,
     pub severity: Severity,
     pub place: Place,
     /// Whether `sandbox break` can make it happen.
@@ -215,6 +218,7 @@ pub fn list() -> Vec<Row> {
     let row = |cause: &Cause| Row {
         name: cause.name(),
         code: cause.code(),
+        aws_code: cause.aws_code(),
         severity: cause.severity(),
         place: cause.place(),
         possible: possible(*cause),

@@ -20,6 +20,11 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
             desk.ec2("DisassociateIamInstanceProfile", &pairs)?;
             Ok(format!("{client} has no instance profile any more"))
         }
+        Cause::TestMetadataOff => {
+            let pairs = [("InstanceId", client.as_str()), ("HttpEndpoint", "disabled")];
+            desk.ec2("ModifyInstanceMetadataOptions", &pairs)?;
+            Ok(format!("the metadata service of {client} is switched off: HttpEndpoint = disabled"))
+        }
         Cause::TestNoSsmPath => {
             let endpoints: Vec<String> =
                 ssm_endpoints(desk, scene).iter().map(|one| one.vpc_endpoint_id.to_string()).collect();

@@ -43,6 +43,9 @@ pub struct Launch {
     pub user_data: Option<Vec<u8>>,
     /// `MetadataOptions.HttpTokens = required`: the metadata service refuses requests without a token.
     pub http_tokens_required: bool,
+    /// `MetadataOptions.HttpEndpoint = disabled`: the metadata service refuses everything.
+    #[serde(default)]
+    pub metadata_off: bool,
     /// The role's name in the metadata service. `None`: the instance has no profile.
     pub role: Option<String>,
     /// The image has fck-nat's service, which makes the host a NAT at each boot.

@@ -9,8 +9,17 @@ use super::outside::HttpAnswer;
 pub(super) const TOKEN: &str = "AQAEAJ0sandboxTokenOfTheSimulatedMetadataService==";
 
 impl Machine {
+    /// As ModifyInstanceMetadataOptions: at once, without a boot.
+    pub fn set_metadata(&mut self, on: bool, tokens_required: bool) {
+        self.launch.metadata_off = !on;
+        self.launch.http_tokens_required = tokens_required;
+    }
+
     /// Answers one request to 169.254.169.254. Header names are in lower case.
     pub(super) fn metadata(&self, method: &str, path: &str, headers: &[(String, String)]) -> HttpAnswer {
+        if self.launch.metadata_off {
+            return error(403, "Forbidden");
+        }
         let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         if path == "/latest/api/token" {
             return match (

@@ -82,6 +82,7 @@ fn launch(flavour: Flavour, nics: Vec<Nic>, user_data: Option<&str>) -> Launch {
         nics,
         user_data: user_data.map(|text| text.as_bytes().to_vec()),
         http_tokens_required: true,
+        metadata_off: false,
         role: None,
         fck_nat: false,
         seed: 7,

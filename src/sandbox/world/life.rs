@@ -306,6 +306,7 @@ impl World {
             nics,
             user_data,
             http_tokens_required: instance.http_tokens.as_deref() == Some("required"),
+            metadata_off: instance.http_endpoint.as_deref() == Some("disabled"),
             role: profile.and_then(|profile| profile.role.clone()),
             seed,
         })

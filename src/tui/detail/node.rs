@@ -208,6 +208,7 @@ fn instance(out: &mut Sections, model: &Model, seen: &Seen, r: &Instance) {
     out.open("Launch");
     out.pair_if("launched", r.launch_time.map(|at| format!("{at} ({})", ago(model.now, at))));
     out.pair("key", r.key_name.as_deref().unwrap_or_default());
+    out.pair_if("IMDS", r.http_endpoint.as_ref().filter(|endpoint| *endpoint == "disabled"));
     out.pair_if("IMDS tokens", r.http_tokens.as_ref());
 }
 

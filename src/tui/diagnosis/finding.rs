@@ -43,6 +43,9 @@ pub(super) fn lines(shown: &Shown<'_>) -> Vec<Line> {
     lines.extend(hang(&indent, &indent, &finding.summary, Tone::Text, columns));
     if shown.open {
         lines.extend(hang(&indent, &indent, finding.cause.explanation(), Tone::Dim, columns));
+        if let Some(words) = finding.cause.aws_calls_it() {
+            lines.extend(hang(&indent, &indent, &words, Tone::Dim, columns));
+        }
         lines.extend(evidence(finding, shown.now, columns));
     }
     lines.extend(mending(shown));

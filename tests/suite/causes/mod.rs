@@ -1,6 +1,7 @@
 //! Every cause: found and repaired alone, in pairs, in random worlds, and with permissions missing.
 
 mod audit;
+mod aws;
 mod blind;
 mod by_hand;
 mod names;

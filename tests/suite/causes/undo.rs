@@ -60,6 +60,9 @@ pub fn take_back(world: &mut World, healthy: &World, scene: &Scene, cause: Cause
             let pairs = [("InstanceId", client), ("IamInstanceProfile.Arn", &arn)];
             send(world, "AssociateIamInstanceProfile", &pairs);
         }
+        Cause::TestMetadataOff => {
+            send(world, "ModifyInstanceMetadataOptions", &[("InstanceId", client), ("HttpEndpoint", "enabled")]);
+        }
         Cause::TestEndpointBlocked => {
             let mut groups = healthy.network.security_groups.shown().values();
             let group = groups.find(|group| group.tags.name() == Some("endpoints")).unwrap();

@@ -48,6 +48,7 @@ pub fn machine(variation: &Variation) -> Machine {
         nics: nics.collect(),
         user_data: None,
         http_tokens_required: true,
+        metadata_off: false,
         role: None,
         seed: variation.seed,
         fck_nat: false,

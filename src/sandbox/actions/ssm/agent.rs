@@ -22,6 +22,8 @@ pub enum Obstacle {
     NoAgent,
     #[error("the instance has no instance profile")]
     NoProfile,
+    #[error("the metadata service is switched off, and the agent has its credentials from it")]
+    NoMetadata,
     #[error("the profile's role may not do ssm:UpdateInstanceInformation")]
     NotAllowed,
     #[error("{name} does not resolve: {reason}")]
@@ -46,6 +48,9 @@ pub fn obstacle(world: &World, instance_id: &InstanceId) -> Option<Obstacle> {
         return Some(Obstacle::NoAgent);
     };
     let Some(profile_arn) = &instance.instance_profile_arn else { return Some(Obstacle::NoProfile) };
+    if instance.http_endpoint.as_deref() == Some("disabled") {
+        return Some(Obstacle::NoMetadata);
+    }
     let resource = format!("arn:aws:ec2:{}:{}:instance/{instance_id}", world.region, world.account_id);
     if !world.iam.instance_may(profile_arn, "ssm:UpdateInstanceInformation", &resource) {
         return Some(Obstacle::NotAllowed);

@@ -163,6 +163,7 @@ pub const ROWS: &[Row] = &[
     row(Cause::NoSuchAddress, "")
         .never("it depends on the destination that is asked for, and there is nothing to break"),
     row(Cause::TestNoInstanceProfile, "it has no instance profile"),
+    row(Cause::TestMetadataOff, "HttpEndpoint = disabled"),
     row(Cause::TestNoSsmPath, "no endpoint for ssm and ssmmessages"),
     row(Cause::TestEndpointBlocked, "cannot be reached on port 443"),
     row(Cause::TestAgentOffline, "ConnectionLost"),

@@ -41,12 +41,16 @@ pub fn modify_metadata(world: &mut World, query: &Query) -> Answer {
         .text("httpEndpoint", &endpoint)
         .text("httpProtocolIpv6", "disabled")
         .text("instanceMetadataTags", &tags);
+    if let Some(machine) = world.machines.get_mut(&id) {
+        machine.set_metadata(endpoint == "enabled", tokens == "required");
+    }
     if let Some(record) = world.records.instances.get_mut(&id) {
-        record.http_endpoint = endpoint;
+        record.http_endpoint.clone_from(&endpoint);
         record.instance_metadata_tags = tags;
         record.http_put_response_hop_limit = hops;
     }
-    world.find_mut::<Instance>(id.as_str())?.http_tokens = Some(tokens);
+    let instance = world.find_mut::<Instance>(id.as_str())?;
+    (instance.http_tokens, instance.http_endpoint) = (Some(tokens), Some(endpoint));
     Ok(Body::Xml(Xml::new().text("instanceId", id).node("instanceMetadataOptions", options)))
 }
 

@@ -132,6 +132,7 @@ fn run_one(
         instance_profile_arn: launch.profile.as_ref().map(|(arn, _)| arn.clone()),
         key_name: launch.key_name.clone(),
         http_tokens: Some(launch.http_tokens.clone()),
+        http_endpoint: Some(launch.http_endpoint.clone()),
         launch_time: Some(world.now),
         system_status: Some(StatusCheck::Initializing),
         instance_status: Some(StatusCheck::Initializing),

@@ -268,6 +268,8 @@ fn options_can_be_changed_after_launch() {
     let id = ("InstanceId", instance.as_str());
     client.ok("ModifyInstanceMetadataOptions", &[id, ("HttpTokens", "optional")]);
     assert_eq!(client.get("DescribeInstances", &[("InstanceId.1", &instance)], "httpTokens"), "optional");
+    client.ok("ModifyInstanceMetadataOptions", &[id, ("HttpEndpoint", "disabled")]);
+    assert_eq!(client.get("DescribeInstances", &[("InstanceId.1", &instance)], "httpEndpoint"), "disabled");
     let credits = [("InstanceId.1", instance.as_str())];
     assert_eq!(client.get("DescribeInstanceCreditSpecifications", &credits, "cpuCredits"), "unlimited");
     let standard = [
