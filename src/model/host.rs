@@ -29,6 +29,10 @@ pub struct Host {
     /// those that are in it, and no others.
     #[serde(default)]
     pub ports_held: Option<PortsHeld>,
+    /// Every local port is held by a TCP connection of the host's own. A real host shows how many it has
+    /// ([`super::host_health::Sockets`]), so that facts read off one never say so; a simulated kernel knows.
+    #[serde(default)]
+    pub local_ports_taken: bool,
 }
 
 /// How many connections the tracking table holds, by where they lead: each has a source port of its own there.

@@ -24,6 +24,9 @@ pub struct HostHealth {
     pub kernel_log: Vec<String>,
     /// The first line of `/proc/stat`.
     pub cpu: Option<CpuTimes>,
+    /// TCP sockets of the host's own, `/proc/net/sockstat`. `None`: not asked.
+    #[serde(default)]
+    pub sockets: Option<Sockets>,
     /// Path MTU sysctls and the like, by name: `net.ipv4.ip_no_pmtu_disc`, `net.ipv4.tcp_mtu_probing`,
     /// `net.ipv4.ip_local_port_range`.
     pub sysctls: BTreeMap<String, String>,
@@ -88,6 +91,14 @@ pub struct ConntrackCounters {
     /// Packets dropped: the table was full, or memory was short.
     pub drop: u64,
     pub early_drop: u64,
+}
+
+/// How many TCP sockets a host holds, each of which may hold a local port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sockets {
+    pub in_use: u64,
+    /// Closed, and kept from being used again for a minute (`TIME_WAIT`).
+    pub time_wait: u64,
 }
 
 /// Processor time since boot, in ticks.

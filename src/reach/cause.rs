@@ -223,6 +223,8 @@ causes! {
         "Names do not resolve. The VPC's resolver needs EnableDnsSupport and DHCP options that name it.";
     ClientProxyOrFirewall: ClientProxyOrFirewall, Breaks, Client, Person,
         "The private instance's own firewall or proxy settings keep it from connecting.";
+    ClientPortsExhausted: ClientPortsExhausted, Breaks, Client, Person,
+        "Every local port of the private instance is held by a connection, so that no new one can be opened.";
     ClientNotRunning: ClientNotRunning, Breaks, Client, Person,
         "The private instance does not run, so it sends nothing.";
     NoSuchAddress: NoSuchAddress, Breaks, Client, Person,
@@ -314,6 +316,10 @@ impl Cause {
                  burstable."
             }
             Self::ClientProxyOrFirewall => "Change the rule or the setting that the evidence quotes, on the instance.",
+            Self::ClientPortsExhausted => {
+                "Let the program on the instance reuse or close its connections; sysctl -w \
+                 net.ipv4.ip_local_port_range=\"1024 65535\" gives it more ports."
+            }
             Self::ClientNotRunning => "Start it: aws ec2 start-instances.",
             Self::ClientDns => {
                 "Point the instance at name servers that it reaches: aws ec2 associate-dhcp-options with a set that names \

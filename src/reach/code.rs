@@ -98,6 +98,8 @@ codes! {
 
     ClientDns = "CLIENT_DNS",
     ClientProxyOrFirewall = "CLIENT_PROXY_OR_FIREWALL",
+    /// Every local port of the private instance is taken.
+    ClientPortsExhausted = "CLIENT_PORTS_EXHAUSTED",
     /// The sender, or an instance that is the destination, does not run.
     ClientNotRunning = "CLIENT_NOT_RUNNING",
 

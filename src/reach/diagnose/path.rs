@@ -40,7 +40,7 @@ impl Draft<'_> {
 
 /// Marks what no walk can see: names that do not resolve, a table that is full.
 fn mark(path: &mut Vec<Hop>, finding: &Finding, disposition: Disposition) {
-    let client = matches!(finding.cause, Cause::ClientDns | Cause::ClientProxyOrFirewall);
+    let client = matches!(finding.cause, Cause::ClientDns | Cause::ClientProxyOrFirewall | Cause::ClientPortsExhausted);
     let told = path.iter().any(|hop| hop.detail == finding.summary);
     let stopped = path.iter().any(|hop| hop.decision == Decision::Denied);
     if told || disposition == Disposition::Delivered || (stopped && !client) {

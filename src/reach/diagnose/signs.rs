@@ -15,6 +15,9 @@ use crate::reach::{Cause, Certainty, Evidence, Finding, PacketTest, Severity, Tr
 /// Steal above this share of all time is worth a word.
 const STEAL_PERCENT: u64 = 5;
 
+/// Sockets beyond this share of the local ports may have taken them all: those towards one destination share a range.
+const PORTS_PERCENT: u64 = 90;
+
 impl Draft<'_> {
     pub(super) fn tested_at(&self) -> Option<jiff::Timestamp> {
         match &self.observations.test {
@@ -228,7 +231,11 @@ impl Draft<'_> {
     pub(super) fn client_signs(&mut self) {
         let id = self.flow.instance_id.clone();
         let Some(health) = self.health(&id).cloned() else { return };
-        if health.proxies.is_empty() || !self.observations.failed() {
+        if !self.observations.failed() {
+            return;
+        }
+        self.local_ports(&id, &health);
+        if health.proxies.is_empty() {
             return;
         }
         let summary = format!("programs on {id} are told to use a proxy");
@@ -237,6 +244,34 @@ impl Draft<'_> {
         finding.evidence =
             health.proxies.iter().map(|proxy| Self::line(&proxy.source, proxy.text.as_str(), &health)).collect();
         self.put_first(finding);
+    }
+
+    /// Port exhaustion on the source: first of what AWS lists for a NAT instance that works now and then ("How do I
+    /// resolve intermittent connection issues when using a NAT instance",
+    /// <https://repost.aws/knowledge-center/resolve-connection-nat-instance>). A server holds as many sockets on one port,
+    /// so that the number says nothing while new connections come about.
+    fn local_ports(&mut self, id: &InstanceId, health: &HostHealth) {
+        let Some(sockets) = health.sockets else { return };
+        let name = "net.ipv4.ip_local_port_range";
+        let range = health.sysctls.get(name).and_then(|range| {
+            let (first, last) = range.split_once(' ')?;
+            Some((first.parse::<u64>().ok()?, last.trim().parse::<u64>().ok()?))
+        });
+        let Some((first, last)) = range.filter(|(first, last)| first <= last) else { return };
+        let (taken, all) = (sockets.in_use.saturating_add(sockets.time_wait), last - first + 1);
+        if taken.saturating_mul(100) < all.saturating_mul(PORTS_PERCENT) {
+            return;
+        }
+        let summary = format!("{id} holds {taken} TCP sockets and has {all} local ports for new connections");
+        let resource = Some(ResourceId::from(id));
+        let mut finding = self.finding(Cause::ClientPortsExhausted, Certainty::Likely, resource, summary);
+        let text = format!("TCP: inuse {}, tw {}", sockets.in_use, sockets.time_wait);
+        finding.evidence.push(Self::line("/proc/net/sockstat", text, health));
+        finding.evidence.push(Self::line(&format!("sysctl {name}"), format!("{name} = {first} {last}"), health));
+        if self.breaks().next().is_some() {
+            finding.severity = Severity::Warns;
+        }
+        self.findings.push(finding);
     }
 
     pub(super) fn put_first(&mut self, finding: Finding) {

@@ -102,6 +102,7 @@ pub fn parse_gathered(output: &str) -> Result<Gathered, FactsError> {
         policy_rules: ip::rules(needed("rule")?)?,
         ruleset: Ruleset { tables: tables(&sections)?, conntrack: None },
         ports_held: ports::parse(sections.get("ports").map_or("", String::as_str)),
+        local_ports_taken: false,
     };
     if sysctl.get("net/ipv4/ip_forward")?.is_none() {
         return Err(FactsError::new("sysctl", "net.ipv4.ip_forward is missing"));

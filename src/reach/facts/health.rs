@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use super::FactsError;
 use super::gather::{GATHER, sections};
-use crate::model::host_health::{CloudInit, ConntrackCounters, CpuTimes, HostHealth, Persistence, ProxySetting};
+use crate::model::host_health::{
+    CloudInit, ConntrackCounters, CpuTimes, HostHealth, Persistence, ProxySetting, Sockets,
+};
 
 /// The services that tell an instance its own address; whether their names resolve is asked on the host.
 const NAMES: &[&str] = &["api.ipify.org", "checkip.amazonaws.com"];
@@ -77,7 +79,7 @@ if [ -r /proc/stat ]; then
 fi
 "#;
 
-/// On the private instance as well: names and proxies.
+/// On the private instance as well: names, proxies and sockets.
 const CLIENT: &str = r#"echo "=== natdeck resolv"
 [ -r /etc/resolv.conf ] && cat /etc/resolv.conf
 echo "=== natdeck names"
@@ -89,6 +91,10 @@ env | grep -i -e '^https\{0,1\}_proxy=' -e '^all_proxy=' | sed 's/^/env /'
 for file in /etc/environment /etc/profile.d/*proxy* /root/.curlrc /etc/curlrc; do
   [ -r "$file" ] && grep -i -e 'https\{0,1\}_proxy *=' -e 'all_proxy *=' -e '^ *proxy *=' "$file" | sed "s|^|$file |"
 done
+if [ -r /proc/net/sockstat ]; then
+  echo "=== natdeck sockets"
+  grep '^TCP:' /proc/net/sockstat
+fi
 "#;
 
 /// The one command for a host: kernel facts first, then its health. `client`: names and proxies too.
@@ -110,6 +116,7 @@ pub fn parse_health(output: &str, observed_at: Option<Timestamp>) -> Result<Host
         cloud_init: owned("cloud-init").and_then(cloud_init),
         kernel_log: owned("kernel-log").unwrap_or_default(),
         conntrack: lines("conntrack").map(conntrack).or_else(|| lines("conntrack-stat").and_then(conntrack_stat)),
+        sockets: lines("sockets").and_then(|mut lines| sockets(lines.next()?)),
         cpu: lines("cpu").and_then(|mut lines| cpu(lines.next()?)),
         ..HostHealth::default()
     };
@@ -183,6 +190,13 @@ fn conntrack_stat<'a>(mut lines: impl Iterator<Item = &'a str>) -> Option<Conntr
     Some(ConntrackCounters { insert_failed: of("insert_failed"), drop: of("drop"), early_drop: of("early_drop") })
 }
 
+/// `TCP: inuse 8 orphan 0 tw 3 alloc 10 mem 1` (the kernel's net/ipv4/proc.c).
+fn sockets(line: &str) -> Option<Sockets> {
+    let words: Vec<&str> = line.strip_prefix("TCP:")?.split_whitespace().collect();
+    let of = |name: &str| words.chunks_exact(2).find(|pair| pair[0] == name)?[1].parse().ok();
+    Some(Sockets { in_use: of("inuse")?, time_wait: of("tw")? })
+}
+
 /// `cpu  user nice system idle iowait irq softirq steal guest guest_nice` (proc(5)). Guest time is in user already.
 fn cpu(line: &str) -> Option<CpuTimes> {
     let times: Vec<u64> = line.strip_prefix("cpu ")?.split_whitespace().map_while(|word| word.parse().ok()).collect();
@@ -212,7 +226,8 @@ mod tests {
              === natdeck persistence\nsysctl /etc/sysctl.d/99-nat.conf\nunit natdeck-nat.service\n\
              === natdeck allowances\nens5 bw_in_allowance_exceeded: 0\nens5 pps_allowance_exceeded: 712\n\
              === natdeck conntrack\ncpu=0 found=0 insert_failed=2 drop=1\ncpu=1 insert_failed=3 drop=0\n\
-             === natdeck cpu\ncpu  10 0 10 70 0 0 0 10 0 0\n",
+             === natdeck cpu\ncpu  10 0 10 70 0 0 0 10 0 0\n\
+             === natdeck sockets\nTCP: inuse 8 orphan 0 tw 3 alloc 10 mem 1\n",
         );
         assert_eq!(health.tools.as_deref(), Some(["iptables".to_owned(), "curl".to_owned()].as_slice()));
         assert_eq!(health.cloud_init.unwrap().status, "error");
@@ -220,6 +235,7 @@ mod tests {
         assert_eq!(health.allowances["ens5"]["pps_allowance_exceeded"], 712);
         assert_eq!(health.conntrack, Some(ConntrackCounters { insert_failed: 5, drop: 1, early_drop: 0 }));
         assert_eq!(health.cpu, Some(CpuTimes { total: 100, steal: 10 }));
+        assert_eq!(health.sockets, Some(Sockets { in_use: 8, time_wait: 3 }));
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub(in crate::reach) enum Problem {
     PortsExhausted {
         source: IpAddr,
     },
+    /// A socket that is not bound found no local port (connect(2), EADDRNOTAVAIL).
+    NoLocalPort,
     /// MASQUERADE found no address.
     NoAddress {
         device: String,
@@ -135,7 +137,7 @@ impl Problem {
     /// Whether a program on the host itself that sent the packet gets an error at once. It does for every route that
     /// drops, but not where a rule drops without a word.
     pub(in crate::reach) fn is_told_at_home(&self) -> bool {
-        self.told().is_some() || matches!(self, Self::RefusingRoute { .. })
+        self.told().is_some() || matches!(self, Self::RefusingRoute { .. } | Self::NoLocalPort)
     }
 }
 
@@ -222,6 +224,9 @@ pub(in crate::reach) fn tell(host: &Host, about: &Packet, told: Told) -> Result<
 pub(in crate::reach) fn source_for(host: &Host, packet: &Packet) -> Result<IpAddr, Stopped> {
     let unbound = Packet { source: packet.unspecified(), ..*packet };
     let pass = Pass::new(host, unbound, None, &[]);
+    if host.local_ports_taken && packet.protocol == crate::model::Protocol::Tcp {
+        return Err(pass.stop(Problem::NoLocalPort));
+    }
     let found = pass.lookup(LOOPBACK)?;
     if found == Fib::Local {
         return Ok(packet.destination);

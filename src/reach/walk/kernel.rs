@@ -244,6 +244,9 @@ impl<'a> Walker<'a> {
                 Code::HostPortsExhausted,
                 format!("{who} has no source port of {source} left for a new connection to {}", packet.destination),
             ),
+            Problem::NoLocalPort => {
+                (Code::ClientPortsExhausted, format!("{who} has no local port left for a new connection"))
+            }
             Problem::NoAddress { device } => {
                 (Code::HostInterfaceDown, format!("{who} has no address on {device} to send from"))
             }

@@ -65,6 +65,12 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
             }
             return Ok(format!("{id}: traffic exceeded the allowances of its instance type on {outer}"));
         }
+        Cause::ClientPortsExhausted => {
+            if let Some(machine) = desk.world.machines.get_mut(&scene.client) {
+                machine.exhaust_local_ports();
+            }
+            return Ok(format!("{}: a program on it holds every local port", scene.client));
+        }
         Cause::HostPortsExhausted => {
             // Some use a range to tell whose connections they are, and find it too small one day.
             desk.host(id, &nat_script(scene, cause)?)?;

@@ -177,6 +177,7 @@ pub fn about(cause: Cause) -> &'static str {
         Cause::HostCpuCredits => "spends the CPU credits of the NAT in standard mode",
         Cause::ClientDns => "switches EnableDnsSupport off",
         Cause::ClientProxyOrFirewall => "adds an nft rule on the private instance that drops what leaves the VPC",
+        Cause::ClientPortsExhausted => "lets a program on the private instance hold every local port",
         Cause::ClientNotRunning => "stops the private instance",
         Cause::NoSuchAddress => "depends on the destination that is asked for, and is nothing to break",
         Cause::TestNoInstanceProfile => "disassociates the private instance's profile",

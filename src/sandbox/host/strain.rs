@@ -108,6 +108,27 @@ impl Machine {
         Some(table)
     }
 
+    /// A program on the host holds every local port.
+    pub fn exhaust_local_ports(&mut self) {
+        self.kernel.local_ports_taken = true;
+    }
+
+    /// `/proc/net/sockstat`.
+    pub(super) fn proc_sockstat(&self) -> String {
+        let range = self.sysctl("net.ipv4.ip_local_port_range").unwrap_or_default();
+        let ports = range.split_once(|c: char| c.is_whitespace()).and_then(|(first, last)| {
+            last.trim().parse::<u64>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1)
+        });
+        let taken = if self.kernel.local_ports_taken { ports.unwrap_or(0) } else { 0 };
+        let in_use = 6 + taken;
+        format!(
+            "sockets: used {}\nTCP: inuse {in_use} orphan 0 tw 0 alloc {} mem 1\nUDP: inuse 4 mem 1\nUDPLITE: inuse 0\n\
+             RAW: inuse 0\nFRAG: inuse 0 memory 0\n",
+            170 + taken,
+            in_use + 2
+        )
+    }
+
     /// The CPU credits are spent.
     pub fn spend_credits(&mut self) {
         self.strain.credits_spent = true;

@@ -236,6 +236,7 @@ impl Machine {
         Some(match path {
             "/proc/uptime" => format!("{uptime:.2} {uptime:.2}\n"),
             "/proc/stat" => self.proc_stat(),
+            "/proc/net/sockstat" => self.proc_sockstat(),
             "/proc/net/stat/nf_conntrack" => return self.proc_conntrack(),
             "/proc/net/nf_conntrack" => return self.tracked_connections(),
             "/proc/loadavg" => "0.00 0.01 0.00 1/112 2146\n".to_owned(),

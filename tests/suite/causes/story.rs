@@ -90,10 +90,23 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
         };
         let Some((finding, fix)) = next else {
             // Agents take a moment to come back.
-            if seen.said.disposition != Disposition::InsufficientInformation || patience == 0 {
+            if seen.said.disposition == Disposition::InsufficientInformation && patience > 0 {
+                patience -= 1;
+                continue;
+            }
+            // The client's agent stays away: whoever goes there sees what natdeck cannot.
+            let away = findings.iter().any(|finding| finding.cause == Cause::TestAgentOffline);
+            let there = |cause: &&Cause| {
+                cause.place() == Place::Client && !undone.contains(*cause) && !mended.contains(*cause)
+            };
+            let Some(cause) = injected.iter().find(there).filter(|_| away) else { break };
+            undone.insert(*cause);
+            if !operator.world(|world| take_back(world, &healthy, &scene, *cause)) {
                 break;
             }
-            patience -= 1;
+            story.lines.push(format!("  takes {cause} back on the client, which is not seen"));
+            story.repairs += 1;
+            patience = LOOKS_FOR_AGENTS;
             continue;
         };
         if finding.evidence.is_empty() {

@@ -29,6 +29,10 @@ pub fn parts(world: &World) -> Parts {
         if let Some(ruleset) = kernel["ruleset"].as_object_mut() {
             ruleset.remove("conntrack");
         }
+        // Which of two routes to different places was made first is nothing to a packet.
+        if let Some(routes) = kernel["routes"].as_array_mut() {
+            routes.sort_by_key(ToString::to_string);
+        }
         for part in ["interfaces", "routes", "policy_rules", "ruleset"] {
             parts.insert(format!("{id} {part}"), kernel[part].take());
         }

@@ -55,6 +55,11 @@ pub fn take_back(world: &mut World, healthy: &World, scene: &Scene, cause: Cause
             // A boot or another cause may have removed it.
             on(world, &scene.nat.instance, &format!("{rule} 2> /dev/null || true"));
         }
+        Cause::ClientPortsExhausted => {
+            let machine = world.machines.get_mut(&scene.client).unwrap();
+            machine.kernel_mut().local_ports_taken = false;
+            world.touch();
+        }
         Cause::TestNoInstanceProfile => {
             let arn = healthy.get::<Instance>(&scene.client).unwrap().instance_profile_arn.clone().unwrap();
             let pairs = [("InstanceId", client), ("IamInstanceProfile.Arn", &arn)];

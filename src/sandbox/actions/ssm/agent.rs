@@ -58,9 +58,11 @@ pub fn obstacle(world: &World, instance_id: &InstanceId) -> Option<Obstacle> {
     // The agent holds its connections open: a host that has no room for new ones keeps those.
     let connected = world.ssm.agents.get(instance_id).is_some_and(|agent| agent.online);
     let entries = machine.kernel().ruleset.conntrack;
-    let crowded = entries.is_some_and(|entries| entries.count >= entries.max);
+    let full = entries.is_some_and(|entries| entries.count >= entries.max);
+    let crowded = full || machine.kernel().local_ports_taken;
     let with_room = (connected && crowded).then(|| {
         let mut machine = machine.clone();
+        machine.kernel_mut().local_ports_taken = false;
         machine.kernel_mut().ruleset.conntrack = None;
         machine
     });

@@ -128,18 +128,21 @@ pub const PAGES: &[Page] = &[
         )],
     ),
     (
+        "Intermittent connection issues when using a NAT instance (re:Post)",
+        "https://repost.aws/knowledge-center/resolve-connection-nat-instance",
+        &[
+            ("port exhaustion on the source", By(&[ClientPortsExhausted])),
+            ("a network ACL does not let in the ephemeral ports", By(&[SubnetAclRestriction])),
+            ("network issues, of the instance type among others", By(&[HostAllowanceExceeded, HostPathMtu])),
+        ],
+    ),
+    (
         "Connectivity issues when using a NAT gateway (re:Post)",
         "https://repost.aws/knowledge-center/vpc-troubleshoot-nat-gateway-connection",
         &[
             ("a network ACL lets in a part of the ephemeral ports only", By(&[SubnetAclRestriction])),
             ("ErrorPortAllocation of the gateway", Near(&[HostPortsExhausted], OF_GATEWAY)),
-            (
-                "the client has no local port left",
-                Near(
-                    &[ClientProxyOrFirewall],
-                    "The packet test fails and nothing on the path stops it, so that the instance itself is guessed at",
-                ),
-            ),
+            ("the client has no local port left", By(&[ClientPortsExhausted])),
             ("idle timeout", ONGOING),
             ("bandwidth of the gateway", Near(&[HostAllowanceExceeded], OF_GATEWAY)),
         ],

@@ -159,6 +159,7 @@ pub const ROWS: &[Row] = &[
     row(Cause::HostCpuCredits, "CpuCredits = standard"),
     row(Cause::ClientDns, "EnableDnsSupport = false"),
     row(Cause::ClientProxyOrFirewall, "drop"),
+    row(Cause::ClientPortsExhausted, "/proc/net/sockstat: TCP: inuse 28238"),
     row(Cause::ClientNotRunning, "State = stopped"),
     row(Cause::NoSuchAddress, "")
         .never("it depends on the destination that is asked for, and there is nothing to break"),
