@@ -96,9 +96,8 @@ pub async fn put_right(broken: Broken, injected: &[Cause]) -> Story {
             }
             // The client's agent stays away: whoever goes there sees what natdeck cannot.
             let away = findings.iter().any(|finding| finding.cause == Cause::TestAgentOffline);
-            let there = |cause: &&Cause| {
-                cause.place() == Place::Client && !undone.contains(*cause) && !mended.contains(*cause)
-            };
+            let there =
+                |cause: &&Cause| cause.place() == Place::Client && !undone.contains(*cause) && !mended.contains(*cause);
             let Some(cause) = injected.iter().find(there).filter(|_| away) else { break };
             undone.insert(*cause);
             if !operator.world(|world| take_back(world, &healthy, &scene, *cause)) {
