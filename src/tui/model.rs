@@ -1,25 +1,27 @@
 //! The state of the console: everything that the screen is a function of. Pure data with small helpers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tui_input::Input;
 
 use crate::model::{ApiCall, Identity, InstanceId};
-use crate::plan::{Outputs, Plan, PlanKind};
-use crate::reach::history::Watch;
-use crate::reach::{EgressResult, Finding, FindingKey, Trace, Verdict};
-use crate::saga::{NodeState, RunMode};
+use crate::reach::{Finding, FindingKey, Trace};
+use crate::saga::RunMode;
+
+mod checks;
+mod session;
+
+pub use checks::{CheckRow, Checks, Count, Watching};
+pub use session::{Activity, Consent, Script, Session, StepProgress, Steps};
 
 use super::diagnosis::{Inquiry, Mend, Story};
 use super::drill_menu::{DrillMenu, Drills, Menu};
 use super::effect::{Generation, WalkDepth};
 use super::keymap::{Keymap, Place};
 use super::layout::Layout;
-use super::message::{Failure, RunEnd};
-use super::step_text::StepText;
+use super::message::Failure;
 use super::theme::Tone;
 use super::tree::{Kind, Node, Seen, Tree, What};
 
@@ -262,202 +264,6 @@ pub struct Way {
     pub hosts_asked_at: Option<Timestamp>,
     /// When the hosts on it last answered.
     pub hosts_at: Option<Timestamp>,
-}
-
-/// The Steps pane.
-#[derive(Debug)]
-pub enum Steps {
-    Empty,
-    Planning { generation: Generation, kind: PlanKind, since: Timestamp },
-    Refused { kind: PlanKind, failure: Failure },
-    Ready(Box<Session>),
-}
-
-/// A plan being walked.
-#[derive(Debug)]
-pub struct Session {
-    pub plan: Arc<Plan>,
-    /// What exists by now, by step id.
-    pub outputs: Outputs,
-    /// For each step, with what exists by now.
-    pub texts: Vec<StepText>,
-    pub cost: Vec<String>,
-    /// For each step of the plan, in its order.
-    pub progress: Vec<StepProgress>,
-    pub cursor: usize,
-    pub top: usize,
-    /// The first line shown of the selected step's text.
-    pub text_top: usize,
-    pub activity: Activity,
-    /// How the last run ended.
-    pub end: Option<RunEnd>,
-    pub script: Script,
-    pub consent: Consent,
-}
-
-/// Where one step stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepProgress {
-    pub state: NodeState,
-    pub started_at: Option<Timestamp>,
-    pub ended_at: Option<Timestamp>,
-    /// What it waits for.
-    pub says: Option<String>,
-    /// What it made, or what there was.
-    pub made: Option<String>,
-    pub next_move: Option<String>,
-    /// The order in which steps were begun, from 1. 0: not begun.
-    pub begun: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Activity {
-    Idle,
-    Running {
-        generation: Generation,
-        since: Timestamp,
-    },
-    /// Running, and a stop was asked for.
-    Stopping {
-        generation: Generation,
-        since: Timestamp,
-    },
-    Undoing {
-        generation: Generation,
-        since: Timestamp,
-    },
-}
-
-impl Activity {
-    /// The question that is under way, and since when.
-    pub fn under_way(&self) -> Option<(Generation, Timestamp)> {
-        match self {
-            Self::Idle => None,
-            Self::Running { generation, since }
-            | Self::Stopping { generation, since }
-            | Self::Undoing { generation, since } => Some((*generation, *since)),
-        }
-    }
-}
-
-/// Which form of the step is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Script {
-    AwsCli,
-    Terraform,
-}
-
-/// Whether the person agreed to this plan being run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    Needed,
-    Given,
-}
-
-impl Session {
-    /// The step that runs next.
-    pub fn next(&self) -> Option<usize> {
-        self.progress.iter().position(|progress| !progress.state.is_done())
-    }
-
-    /// The step that an undo takes back: of those that were begun, the last.
-    pub fn last_begun(&self) -> Option<usize> {
-        let undoable = |state: &NodeState| !matches!(state, NodeState::Given | NodeState::Waiting);
-        let begun = self.progress.iter().enumerate().filter(|(_, progress)| undoable(&progress.state));
-        begun.max_by_key(|(_, progress)| progress.begun).map(|(at, _)| at)
-    }
-
-    /// A number for a step that begins.
-    pub fn begin(&self) -> usize {
-        1 + self.progress.iter().map(|progress| progress.begun).max().unwrap_or(0)
-    }
-
-    pub fn done(&self) -> usize {
-        self.progress.iter().filter(|progress| progress.state.is_done()).count()
-    }
-
-    /// Writes the steps' texts with what exists by now.
-    pub fn write_texts(&mut self) {
-        self.texts = self.plan.steps.iter().map(|step| StepText::of(step, &self.outputs)).collect();
-    }
-
-    pub fn step_at(&self, id: &str) -> Option<usize> {
-        self.plan.steps.iter().position(|step| step.id.as_str() == id)
-    }
-}
-
-/// The Checks pane.
-#[derive(Debug, Default)]
-pub struct Checks {
-    /// In the order in which they were asked.
-    pub rows: Vec<CheckRow>,
-    pub cursor: usize,
-    pub top: usize,
-    pub asking: Option<(Generation, Timestamp)>,
-    pub failure: Option<Failure>,
-    /// To be asked as soon as the next snapshot is there, without taking the screen.
-    pub queued: Vec<InstanceId>,
-    /// Whether they are asked again and again.
-    pub watching: Option<Watching>,
-    /// What every check found, by instance.
-    pub history: Watch,
-}
-
-/// Checks that are repeated until the person stops them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watching {
-    pub instance_ids: Vec<InstanceId>,
-    /// When the round that is under way, or was last, was asked for.
-    pub asked_at: Timestamp,
-}
-
-/// One instance that was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckRow {
-    pub instance_id: InstanceId,
-    /// `None`: no answer yet.
-    pub result: Option<EgressResult>,
-    pub answered_at: Option<Timestamp>,
-    /// Something was changed after the answer: it tells how things were.
-    pub outdated: bool,
-}
-
-impl Checks {
-    /// The rows that nothing was changed after.
-    pub fn current(&self) -> impl Iterator<Item = &CheckRow> {
-        self.rows.iter().filter(|row| !row.outdated)
-    }
-
-    /// What came of the newest answers.
-    pub fn count(&self) -> Count {
-        let verdicts = || self.current().filter_map(|row| row.result.as_ref()).map(|result| result.verdict);
-        let of = |wanted: Verdict| verdicts().filter(|verdict| *verdict == wanted).count();
-        Count { via_nat: of(Verdict::ViaNat), cannot_test: of(Verdict::CannotTest), all: self.rows.len() }
-    }
-
-    /// The newest verdict on an instance.
-    pub fn result_of(&self, id: &InstanceId) -> Option<&CheckRow> {
-        self.rows.iter().find(|row| &row.instance_id == id)
-    }
-}
-
-/// A check in a few words. What cannot be tested is neither passed nor failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
-    pub via_nat: usize,
-    pub cannot_test: usize,
-    pub all: usize,
-}
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tested = self.all - self.cannot_test.min(self.all);
-        match (tested, self.cannot_test) {
-            (0, 1..) => write!(f, "none of {} can be tested", self.all),
-            (_, 0) => write!(f, "{} of {} via NAT", self.via_nat, self.all),
-            (_, cannot) => write!(f, "{} of {tested} via NAT, {cannot} cannot be tested", self.via_nat),
-        }
-    }
 }
 
 /// The API log, oldest first.

@@ -2,9 +2,7 @@
 //! provisioned, the NAT instance with its second interface. For tests of the console.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::host::{
@@ -12,17 +10,15 @@ use crate::model::host::{
     Hosts, MAIN_TABLE, Policy, Rule, Ruleset, Target,
 };
 use crate::model::*;
-use crate::plan::{Call, Plan, PlanKind, Ref, RouteVia, Step, StepId, StepState};
-use crate::reach::{EgressResult, Flow, Role as Part_, Trace, Verdict, walk};
-use crate::tui::effect::{Effect, Generation};
-use crate::tui::keymap::Keymap;
-use crate::tui::message::{Message, Prepared};
-use crate::tui::model::{Model, Settings};
-use crate::tui::update::update;
+use crate::reach::{Flow, Trace, walk};
 
+mod answers;
 mod diagnosis;
+mod driving;
 
+pub use answers::*;
 pub use diagnosis::*;
+pub use driving::*;
 
 pub const VPC: &str = "vpc-0a1b2c3d4e5f60718";
 pub const PUBLIC: &str = "subnet-0b10000000000000a";
@@ -445,197 +441,4 @@ pub fn identity() -> Identity {
 
 pub fn answered_identity() -> Identity {
     Identity { account_id: Some("123456789012".to_owned()), ..identity() }
-}
-
-/// A plan with steps in several states, and what is shown beside it.
-pub fn prepared(kind: PlanKind) -> Prepared {
-    let step = |id: &str, title: &str, reason: &str, call: Call, state: StepState| Step {
-        id: StepId::new(id),
-        title: title.to_owned(),
-        reason: reason.to_owned(),
-        call,
-        waits_for: Vec::new(),
-        tags: Tags::default(),
-        state,
-        output: None,
-    };
-    let eni = || Ref::<NetworkInterfaceId>::Made(StepId::new("second-interface"));
-    let table = || Ref::Existing(RouteTableId::new(PRIVATE_TABLE));
-    let steps = match kind {
-        PlanKind::Provision => vec![
-            step(
-                "igw",
-                "Create the internet gateway",
-                "The way out of the VPC.",
-                Call::CreateInternetGateway,
-                StepState::Done,
-            ),
-            step(
-                "nat-group",
-                "Create the security group NAT",
-                "It lets the private subnet's packets in and the NAT's own out.",
-                Call::CreateSecurityGroup {
-                    vpc: Ref::Existing(VpcId::new(VPC)),
-                    group_name: "NAT".to_owned(),
-                    description: "NAT instance".to_owned(),
-                },
-                StepState::ToDo,
-            ),
-            step(
-                "second-interface",
-                "Create the second interface in the private subnet",
-                "Private instances send their packets to it; it is the NAT's leg in their subnet.",
-                Call::CreateNetworkInterface {
-                    subnet: Ref::Existing(SubnetId::new(PRIVATE)),
-                    security_group: Ref::Made(StepId::new("nat-group")),
-                    description: "inner interface".to_owned(),
-                },
-                StepState::ToDo,
-            ),
-            step(
-                "source-dest-check",
-                "Turn the source/destination check off",
-                "Otherwise the interface drops every packet that is not addressed to it, which is all of a NAT's work.",
-                Call::ModifyNetworkInterfaceAttribute { network_interface: eni(), source_dest_check: false },
-                StepState::ToDo,
-            ),
-            step(
-                "default-route",
-                "Route 0.0.0.0/0 of private-rtb to the second interface",
-                "From now on private instances leave through the NAT.",
-                Call::CreateRoute {
-                    route_table: table(),
-                    destination: net("0.0.0.0/0"),
-                    via: RouteVia::NetworkInterface(eni()),
-                },
-                StepState::ToDo,
-            ),
-        ],
-        PlanKind::Repair => vec![step(
-            "repair",
-            "Switch the source/destination check of the inner interface off",
-            "It drops what a NAT forwards.",
-            Call::ModifyNetworkInterfaceAttribute { network_interface: eni(), source_dest_check: false },
-            StepState::ToDo,
-        )],
-        PlanKind::Teardown => vec![
-            step(
-                "delete-route",
-                "Delete the route 0.0.0.0/0 of private-rtb",
-                "Private instances lose their way out first, so that nothing hangs on a NAT that goes away.",
-                Call::DeleteRoute { route_table: table(), destination: net("0.0.0.0/0") },
-                StepState::ToDo,
-            ),
-            step(
-                "terminate-nat",
-                "Terminate NAT-Instance",
-                "It carries this stack's tag.",
-                Call::TerminateInstances { instance: InstanceId::new(NAT) },
-                StepState::ToDo,
-            ),
-        ],
-    };
-    let plan = Plan { stack: "nat-test".to_owned(), kind, steps, notes: Vec::new(), blockers: Vec::new() };
-    let cost = vec!["$7.36 a month against $36.50 for a NAT gateway (list price, us-east-1, 2026-11)".to_owned()];
-    let outputs = plan.outputs();
-    Prepared { plan, outputs, cost, resumed: Vec::new() }
-}
-
-pub fn result(id: &str, verdict: Verdict) -> EgressResult {
-    let ok = verdict == Verdict::ViaNat;
-    EgressResult {
-        instance_id: InstanceId::new(id),
-        name: None,
-        private_ip: Some(IpAddr::from([10, 8, 2, 120])),
-        role: if id == NAT { Part_::Nat } else { Part_::Client },
-        verdict,
-        address: ok.then(|| IpAddr::from([3, 64, 126, 205])),
-        expected_address: Some(IpAddr::from([3, 64, 126, 205])),
-        latency_ms: ok.then_some(137),
-        code: (verdict == Verdict::NoEgress).then(|| "HOST_IP_FORWARD_OFF".to_owned()),
-        reason: (!ok).then(|| "the NAT host does not forward: net.ipv4.ip_forward is 0".to_owned()),
-    }
-}
-
-pub fn call(number: u64, operation: &str, outcome: CallOutcome) -> ApiCall {
-    ApiCall {
-        number,
-        started_at: start(),
-        service: "ec2".to_owned(),
-        operation: operation.to_owned(),
-        latency_ms: 40 + number * 7,
-        attempts: if number.is_multiple_of(4) { 2 } else { 1 },
-        outcome,
-        aws_cli: format!(
-            "aws ec2 {} --region eu-central-1 --filters Name=vpc-id,Values={VPC}",
-            operation.to_lowercase()
-        ),
-    }
-}
-
-/// A console of a size, with nothing seen yet.
-pub fn console(size: (u16, u16)) -> Model {
-    let keymap = Keymap::built_in().unwrap();
-    let settings = Settings { stack: "nat-test".to_owned(), ..Settings::default() };
-    let mut model = Model::new(identity(), settings, Arc::new(keymap), start());
-    model.size = size;
-    model
-}
-
-/// A console that has seen a network.
-pub fn console_with(size: (u16, u16), network: Network) -> Model {
-    let mut model = console(size);
-    crate::tui::update::start(&mut model);
-    update(&mut model, Message::Identified(Ok(answered_identity())));
-    observe(&mut model, network);
-    model
-}
-
-/// The answer to the newest observation.
-pub fn observe(model: &mut Model, network: Network) -> Vec<Effect> {
-    let generation = match &model.refresh {
-        crate::tui::model::Refresh::Asking { generation, .. } => *generation,
-        crate::tui::model::Refresh::Idle => Generation(u64::MAX),
-    };
-    update(model, Message::Observed { generation, result: Ok(Box::new(network)) })
-}
-
-/// Presses one key, by its name in the keymap or a single character.
-pub fn press(model: &mut Model, key: &str) -> Vec<Effect> {
-    let (code, modifiers) = match key {
-        "Enter" => (KeyCode::Enter, KeyModifiers::NONE),
-        "Esc" => (KeyCode::Esc, KeyModifiers::NONE),
-        "Tab" => (KeyCode::Tab, KeyModifiers::NONE),
-        "Space" => (KeyCode::Char(' '), KeyModifiers::NONE),
-        "Down" => (KeyCode::Down, KeyModifiers::NONE),
-        _ => match key.strip_prefix("ctrl-") {
-            Some(c) => (KeyCode::Char(c.chars().next().unwrap()), KeyModifiers::CONTROL),
-            None => (KeyCode::Char(key.chars().next().unwrap()), KeyModifiers::NONE),
-        },
-    };
-    update(model, Message::Key(KeyEvent::new(code, modifiers)))
-}
-
-/// Types a text.
-pub fn type_in(model: &mut Model, text: &str) {
-    for c in text.chars() {
-        press(model, &c.to_string());
-    }
-}
-
-/// Puts the cursor of the tree on a resource.
-pub fn select(model: &mut Model, id: &str) {
-    if let crate::tui::model::Sight::Seen(picture) = &model.sight {
-        assert!(model.tree.reveal(id, &picture.seen), "{id} is not in the tree");
-    }
-}
-
-/// Answers every walk that was asked for.
-pub fn answer_walks(model: &mut Model, effects: Vec<Effect>, hosts: bool) {
-    for effect in effects {
-        if let Effect::Walk { generation, network, instance_id, .. } = effect {
-            let found = trace(&network, &instance_id, hosts);
-            update(model, Message::Walked { generation, instance_id, result: Ok(Box::new(found)) });
-        }
-    }
 }

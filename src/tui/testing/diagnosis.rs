@@ -9,7 +9,11 @@ use crate::plan::repair::repair;
 use crate::reach::{Cause, Code, Observations, PacketTest, Probe};
 use crate::tui::diagnosis::{Diagnosed, Mend};
 use crate::tui::drill::Drill;
+use crate::tui::effect::Effect;
 use crate::tui::effect::WalkDepth;
+use crate::tui::message::Message;
+use crate::tui::model::Model;
+use crate::tui::update::update;
 
 /// What is wrong in a diagnosed world.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,13 +111,19 @@ pub fn answer_diagnoses(model: &mut Model, effects: Vec<Effect>, ailment: &Ailme
 /// A console on which somebody asked why the first private instance does not get out, and has the full answer.
 pub fn console_diagnosed(size: (u16, u16), ailment: &Ailment) -> Model {
     let mut model = console_with(size, ailing(ailment).0);
-    select(&mut model, CLIENT_0);
-    let effects = press(&mut model, "x");
-    answer_diagnoses(&mut model, effects, ailment);
-    let effects = observe(&mut model, ailing(ailment).0);
-    answer_diagnoses(&mut model, effects, ailment);
-    model.toasts.clear();
+    diagnose_client(&mut model, ailment);
     model
+}
+
+/// Shows the ailing network, and diagnoses the first client in it.
+pub fn diagnose_client(model: &mut Model, ailment: &Ailment) {
+    observe(model, ailing(ailment).0);
+    select(model, CLIENT_0);
+    let effects = press(model, "x");
+    answer_diagnoses(model, effects, ailment);
+    let effects = observe(model, ailing(ailment).0);
+    answer_diagnoses(model, effects, ailment);
+    model.toasts.clear();
 }
 
 /// Answers the question what can be broken: three causes.

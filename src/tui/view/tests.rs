@@ -140,6 +140,18 @@ fn a_diagnosis_shows_verdict_path_and_every_cause() {
 }
 
 #[test]
+fn an_opened_report_says_that_it_is_offline_and_how_old_it_is() {
+    at_sizes("snapshot", |size| {
+        let mut model = console(size);
+        model.settings.snapshot_of = Some(at(-36 * 3_600));
+        model.settings.refresh_every_s = 0;
+        crate::tui::update::start(&mut model);
+        diagnose_client(&mut model, &Ailment::Host);
+        model
+    });
+}
+
+#[test]
 fn a_finding_opens_to_its_evidence_and_its_repair() {
     at_sizes("diagnosis_evidence", |size| {
         let mut model = console_diagnosed(size, &Ailment::Host);
