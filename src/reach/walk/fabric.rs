@@ -317,6 +317,8 @@ impl<'a> Walker<'a> {
                     evidence.push(why.evidence);
                     Code::IgwNotAttached
                 }
+                // Only a gateway that is gone or detached makes a blackhole of its route, seen or not.
+                None if self.is_unseen_gateway(target) => Code::IgwNotAttached,
                 _ => self.public_elsewhere(from.interface, &mut detail, &mut evidence),
             };
             return self.deny(Component::RouteTable, resource, code, detail, evidence);
@@ -334,6 +336,10 @@ impl<'a> Walker<'a> {
         self.hop(Component::RouteTable, resource, Decision::Routed, detail, evidence.clone());
         evidence.insert(0, why.evidence);
         self.deny(why.component, Some(why.resource), why.code, why.detail, evidence)
+    }
+
+    fn is_unseen_gateway(&self, target: &RouteTarget) -> bool {
+        matches!(target, RouteTarget::InternetGateway(id) if self.network.internet_gateways.get(id).is_err())
     }
 
     fn why_blackhole(&self, route: &Route, vpc_id: &VpcId) -> Option<Why> {
