@@ -280,6 +280,14 @@ pub enum Match {
         ranges: Vec<(u16, u16)>,
         negated: bool,
     },
+    /// Messages of ICMP, or with `ipv4` unset of ICMPv6, with types and codes in these inclusive ranges. Never holds for
+    /// another protocol.
+    Icmp {
+        ipv4: bool,
+        types: (u8, u8),
+        codes: (u8, u8),
+        negated: bool,
+    },
     /// Connection tracking states: any of them.
     State {
         states: Vec<ConnState>,

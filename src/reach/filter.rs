@@ -62,6 +62,11 @@ pub(super) fn security_groups<'a>(
     undecided.map_or(Groups::Denied(groups), Groups::Unknown)
 }
 
+/// The code of an ICMP message; one that is not known is taken for 0.
+fn code_of(packet: &Packet) -> i32 {
+    i32::from(packet.icmp_code.unwrap_or(0))
+}
+
 /// Whether a rule's protocol and ports cover a packet.
 fn carries(rule: &SecurityGroupRule, packet: &Packet) -> bool {
     if rule.protocol == Protocol::All {
@@ -74,7 +79,8 @@ fn carries(rule: &SecurityGroupRule, packet: &Packet) -> bool {
     match packet.protocol {
         Protocol::Icmp | Protocol::Icmpv6 => {
             let kind = rule.from_port.unwrap_or(-1);
-            (kind == -1 || kind == i32::from(packet.icmp_type)) && (any(rule.to_port) || rule.to_port == Some(0))
+            (kind == -1 || kind == i32::from(packet.icmp_type))
+                && (any(rule.to_port) || rule.to_port == Some(code_of(packet)))
         }
         Protocol::Tcp | Protocol::Udp => {
             let port = i32::from(packet.destination_port);
@@ -148,7 +154,7 @@ fn entry_matches(entry: &AclEntry, packet: &Packet, peer: IpAddr) -> bool {
         }
         (Protocol::Icmp, Protocol::Icmp) | (Protocol::Icmpv6, Protocol::Icmpv6) => {
             entry.icmp_type_code.is_none_or(|(kind, code)| {
-                (kind == -1 || kind == i32::from(packet.icmp_type)) && (code == -1 || code == 0)
+                (kind == -1 || kind == i32::from(packet.icmp_type)) && (code == -1 || code == code_of(packet))
             })
         }
         (a, b) => a == b,

@@ -73,6 +73,8 @@ pub(super) struct Packet {
     pub(super) destination_port: u16,
     /// Type of an ICMP message; 0 for other protocols.
     pub(super) icmp_type: u8,
+    /// `None`: one of several, by why something was dropped.
+    pub(super) icmp_code: Option<u8>,
 }
 
 impl Packet {
@@ -94,6 +96,7 @@ impl Packet {
             source_port: flow.source_port,
             destination_port: flow.destination_port,
             icmp_type,
+            icmp_code: Some(0),
         }
     }
 
@@ -135,12 +138,21 @@ impl Packet {
             source_port: 0,
             destination_port: 0,
             icmp_type: if ipv4 { 3 } else { 1 },
+            icmp_code: None,
         }
     }
 
-    /// The ICMP message, type 3, that tells `destination` to send smaller packets. IPv4.
+    /// The ICMP message, type 3 code 4, that tells `destination` to send smaller packets. IPv4.
     pub(super) fn too_large(source: IpAddr, destination: IpAddr) -> Self {
-        Self { source, destination, protocol: Protocol::Icmp, source_port: 0, destination_port: 0, icmp_type: 3 }
+        Self {
+            source,
+            destination,
+            protocol: Protocol::Icmp,
+            source_port: 0,
+            destination_port: 0,
+            icmp_type: 3,
+            icmp_code: Some(4),
+        }
     }
 
     /// Whether this is an ICMP message about another packet.

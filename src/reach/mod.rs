@@ -32,7 +32,7 @@ pub use cause::{Cause, Place, Severity};
 pub use code::Code;
 pub use diagnose::diagnose;
 pub use egress::{CheckProgress, EgressResult, Role, Verdict};
-pub use facts::{FactsError, GATHER, gather_script, parse_health, parse_host};
+pub use facts::{FactsError, GATHER, gather_script, icmp_of_iptables, icmp_of_nft, parse_health, parse_host};
 pub use finding::{Certainty, Diagnosis, DroppedPacket, Finding, FindingKey, Subject};
 pub use flow::Flow;
 pub use observations::{Observations, PacketTest, Probe};

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::FactsError;
+use super::{FactsError, icmp_of_iptables};
 use crate::model::Protocol;
 use crate::model::host::{
     Backend, BaseChain, Chain, ChainKind, ConnState, Family, FilterTable, Hook, Match, Policy, Rule, Target,
@@ -251,6 +251,8 @@ impl<'w> RuleWords<'w> {
             "--destination-ports",
             "--state",
             "--ctstate",
+            "--icmp-type",
+            "--icmpv6-type",
         ];
         if !known.contains(&word) {
             return None;
@@ -274,6 +276,7 @@ impl<'w> RuleWords<'w> {
             "--dport" | "--dports" | "--destination-port" | "--destination-ports" => {
                 Match::DestinationPort { ranges: ports(value)?, negated }
             }
+            "--icmp-type" | "--icmpv6-type" => icmp_of_iptables(word == "--icmp-type", value, negated)?,
             _ => Match::State { states: states(value)?, negated },
         })
     }
@@ -411,8 +414,10 @@ mod tests {
     #[test]
     fn what_is_not_evaluated_is_kept_as_printed() {
         let (matches, target) = rule("-m addrtype ! --dst-type LOCAL -p icmp -m icmp --icmp-type 8 -j ACCEPT");
-        let kept = Match::NotUnderstood("-m addrtype ! --dst-type LOCAL --icmp-type 8".to_owned());
+        let kept = Match::NotUnderstood("-m addrtype ! --dst-type LOCAL".to_owned());
         assert_eq!(matches.last(), Some(&kept));
+        let (matches, _) = rule("-p icmp -m icmp --icmp-type no-such-type -j ACCEPT");
+        assert_eq!(matches.last(), Some(&Match::NotUnderstood("--icmp-type no-such-type".to_owned())));
         assert_eq!(target, Target::Accept);
         let (_, target) = rule("-p tcp -j REDIRECT --to-ports 3128");
         assert_eq!(target, Target::NotUnderstood("REDIRECT --to-ports 3128".to_owned()));

@@ -6,6 +6,7 @@
 
 mod gather;
 mod health;
+mod icmp;
 mod ip;
 mod iptables;
 mod nft;
@@ -13,6 +14,7 @@ mod ports;
 
 pub use gather::{GATHER, Gathered, parse_gathered, parse_host};
 pub use health::{gather_script, parse_health};
+pub use icmp::{icmp_of_iptables, icmp_of_nft};
 pub use iptables::{base_chain, parse_iptables_save, parse_rule, split_words};
 pub use nft::parse_nft;
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use serde_json::{Map, Value, json};
 
-use super::FactsError;
+use super::{FactsError, icmp_of_nft};
 use crate::model::Protocol;
 use crate::model::host::{
     Backend, BaseChain, Chain, ChainKind, ConnState, Family, FilterTable, Hook, Match, Policy, Rule, Target,
@@ -294,6 +294,14 @@ fn field(left: &Value, value: &Value, negated: bool) -> Option<Vec<Match>> {
                 "udp" => vec![Match::Protocol { protocol: Protocol::Udp, negated: false }, ports],
                 _ => vec![ports],
             })
+        }
+        ("icmp" | "icmpv6", "type" | "code") => {
+            let one = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = match value.get("range").and_then(Value::as_array) {
+                Some(range) => format!("{}-{}", one(range.first()?), one(range.get(1)?)),
+                None => one(value),
+            };
+            Some(vec![icmp_of_nft(&format!("{header} {field}"), &text, negated)?])
         }
         _ => None,
     }

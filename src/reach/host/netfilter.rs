@@ -220,6 +220,19 @@ fn holds(condition: &Match, seen: &Seen<'_>) -> Option<bool> {
         }
         Match::SourcePort { ranges, negated } => port_matches(packet, ranges, packet.source_port, *negated),
         Match::DestinationPort { ranges, negated } => port_matches(packet, ranges, packet.destination_port, *negated),
+        Match::Icmp { ipv4, types, codes, negated } => {
+            if packet.protocol != if *ipv4 { Protocol::Icmp } else { Protocol::Icmpv6 } {
+                return Some(false);
+            }
+            let kind = (types.0..=types.1).contains(&packet.icmp_type);
+            let code = match packet.icmp_code {
+                _ if *codes == (0, u8::MAX) => true,
+                Some(code) => (codes.0..=codes.1).contains(&code),
+                None if kind => return None,
+                None => false,
+            };
+            (kind && code) != *negated
+        }
         Match::State { states, negated } => {
             let holds = |state: &ConnState| match state {
                 ConnState::Snat => seen.source_translated,

@@ -207,6 +207,7 @@ mod tests {
             source_port,
             destination_port: 443,
             icmp_type: 0,
+            icmp_code: None,
         }
     }
 

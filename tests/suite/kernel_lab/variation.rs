@@ -252,8 +252,16 @@ impl Hands {
                 self.line(format!("iptables -I FORWARD -m state {bang}--state {states} -j {refuse}"));
             }
             7 => {
-                let which =
-                    self.pick(&["-p tcp --dport 443", "-p tcp --dport 80", "-p tcp --sport 80", "-p udp", "-p icmp"]);
+                let which = self.pick(&[
+                    "-p tcp --dport 443",
+                    "-p tcp --dport 80",
+                    "-p tcp --sport 80",
+                    "-p udp",
+                    "-p icmp",
+                    "-p icmp --icmp-type destination-unreachable",
+                    "-p icmp ! --icmp-type echo-request",
+                    "-p icmp --icmp-type 3/4",
+                ]);
                 self.line(format!("iptables -I FORWARD {which} -j {refuse}"));
             }
             8 => {
@@ -320,7 +328,7 @@ impl Hands {
         if out == "eth0" {
             return self.firewall();
         }
-        match self.rng.u8(0..8) {
+        match self.rng.u8(0..10) {
             0 => self.line("nft flush ruleset"),
             1 => {
                 let hook = format!("forward priority {}; policy drop", self.rng.i8(-10..10));
@@ -333,6 +341,22 @@ impl Hands {
             ),
             4 => self.table("prerouting priority raw", &format!("iifname \"{out}\" tcp sport {port} drop")),
             5 => self.table("postrouting priority 300", "ip saddr 10.8.2.0/24 drop"),
+            8 => {
+                let rule = self.pick(&[
+                    "icmp type echo-request drop",
+                    "icmp type { destination-unreachable, time-exceeded } drop",
+                    "icmp type != echo-request reject",
+                    "icmp code frag-needed drop",
+                    "icmpv6 type { echo-request, nd-neighbor-solicit } drop",
+                ]);
+                self.table("forward priority filter", rule);
+            }
+            // A refusal is an ICMP message of the host's own.
+            9 => {
+                let kind = self.pick(&["destination-unreachable", "echo-request", "3-5"]);
+                self.line("iptables -A FORWARD -j REJECT");
+                self.table("output priority filter", &format!("icmp type {kind} drop"));
+            }
             6 => self
                 .table("forward priority filter; policy drop", &format!("iifname {{ \"{inn}\", \"{out}\" }} accept")),
             _ => self.table(

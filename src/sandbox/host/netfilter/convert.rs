@@ -3,6 +3,7 @@
 use super::spec::{Extension, Opt, Spec, is_target};
 use crate::model::Protocol;
 use crate::model::host::{ConnState, Match, Rule, Target};
+use crate::reach::icmp_of_iptables;
 
 pub(super) fn rule(spec: &Spec, chain: &str) -> Rule {
     let mut matches = Vec::new();
@@ -54,6 +55,8 @@ fn condition(extension: &Extension, option: &Opt) -> Match {
     match option.flag.as_str() {
         "--dport" | "--dports" => Match::DestinationPort { ranges: ranges(&option.value, ':'), negated },
         "--sport" | "--sports" => Match::SourcePort { ranges: ranges(&option.value, ':'), negated },
+        "--icmp-type" | "--icmpv6-type" => icmp_of_iptables(option.flag == "--icmp-type", &option.value, negated)
+            .unwrap_or_else(|| not_understood(extension, option)),
         "--state" | "--ctstate" => match states(&option.value) {
             Some(states) => Match::State { states, negated },
             None => not_understood(extension, option),

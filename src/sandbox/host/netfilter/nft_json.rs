@@ -103,6 +103,15 @@ fn condition(condition: &Match) -> Option<Value> {
             let key = if translated { "status" } else { "state" };
             Some(json!({ "match": { "op": op, "left": { "ct": { "key": key } }, "right": names } }))
         }
+        Match::Icmp { ipv4, types, codes, negated } => {
+            let header = if *ipv4 { "icmp" } else { "icmpv6" };
+            let one = |(first, last): (u8, u8)| {
+                if first == last { Value::from(first) } else { json!({ "range": [first, last] }) }
+            };
+            // A rule of nft's names one of the two; of iptables' rules with both, iptables-save tells.
+            let (field, range) = if *types == (0, u8::MAX) { ("code", *codes) } else { ("type", *types) };
+            compare(*negated, &payload(header, field), &one(range))
+        }
         Match::Always => None,
         Match::NotUnderstood(text) => Some(json!({ "xt": { "type": "match", "name": text } })),
     }

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::convert::{address, interface, protocol, ranges, states};
 use super::spec::of_rule;
 use crate::model::host::{Match, Rule, Target};
+use crate::reach::icmp_of_nft;
 
 /// A way in which a condition can hold: all of these, and for a verdict map what is done then.
 type Way = (Vec<Match>, Option<Target>);
@@ -226,6 +227,7 @@ fn one_of(key: &str, value: &str, count: usize, negated: bool) -> Option<Vec<Mat
             vec![Match::Protocol { protocol: protocol(name), negated: false }, ports(key.ends_with("dport"))?]
         }
         "th dport" | "th sport" => vec![ports(key.ends_with("dport"))?],
+        "icmp type" | "icmp code" | "icmpv6 type" | "icmpv6 code" => vec![icmp_of_nft(key, value, negated)?],
         "ct state" => vec![Match::State { states: states(value)?, negated }],
         "ct status" if matches!(value, "snat" | "dnat") => vec![Match::State { states: states(value)?, negated }],
         _ => return None,
