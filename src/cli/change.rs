@@ -6,6 +6,7 @@ use std::time::Instant;
 use color_eyre::eyre::{self, bail};
 
 use super::arguments::{ApplyArguments, DestroyArguments, Global, Output as Format, PlanArguments};
+use super::interrupt::on_ctrl_c;
 use super::output::{Paint, plan_json, plan_text};
 use super::{Answer, Context, Terminal, spec};
 use crate::aws::Session;
@@ -205,14 +206,10 @@ async fn carry_out(
     let titles: BTreeMap<String, String> =
         change.steps().iter().map(|(step, _)| (step.id.as_str().to_owned(), step.title.clone())).collect();
     let stop = change.stop();
-    let interrupts = tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            stop.request();
-        }
-    });
+    let _heard = on_ctrl_c(move || stop.request())?;
     let mut reporter = Reporter { context, titles, started: BTreeMap::new(), waiting: BTreeMap::new() };
     let ended = change.run(RunMode::All, &mut |event| reporter.hear(event)).await;
-    let result = match ended? {
+    match ended? {
         Ended::Finished => {
             change.close()?;
             Ok(RunResult::Done)
@@ -242,9 +239,7 @@ async fn carry_out(
             bail!("stopped as asked; the same command again goes on from here")
         }
         Ended::Undone | Ended::PartlyUndone { .. } => Ok(RunResult::Done),
-    };
-    interrupts.abort();
-    result
+    }
 }
 
 /// Runs a repair. A step that fails ends it with an error; what was done stays, and the next diagnosis sees it.

@@ -185,7 +185,7 @@ async fn fix(
 ) -> eyre::Result<Option<Seen>> {
     let terminal = &context.terminal;
     let journals = context.journals(session).await?;
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::listen()?;
     let mut done: Vec<FindingKey> = Vec::new();
     while let Some((finding, repair)) = next(&seen, &done) {
         terminal.say(&format!("{} {}", terminal.err.strong(&finding.cause.name()), finding.summary));

@@ -1,23 +1,48 @@
-//! Ctrl-C during a command that has something to keep when it ends.
+//! Ctrl-C during what must not be ended half-way, or has something to keep when it ends.
 
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Counts how often Ctrl-C was pressed since [`Interrupt::listen`]. From then on it does not end the process any more.
+/// Does `act` at each Ctrl-C for as long as the guard lives. From the moment that this returns on, Ctrl-C does not end the
+/// process any more.
+///
+/// # Errors
+///
+/// When the signal cannot be heard.
+pub fn on_ctrl_c(mut act: impl FnMut() + Send + 'static) -> io::Result<Heard> {
+    // Here and not in the task: until this is done Ctrl-C ends the process.
+    let mut pressed = signal(SignalKind::interrupt())?;
+    Ok(Heard(tokio::spawn(async move {
+        while pressed.recv().await.is_some() {
+            act();
+        }
+    })))
+}
+
+/// Hears Ctrl-C until it is dropped.
+pub struct Heard(JoinHandle<()>);
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Counts how often Ctrl-C was pressed since [`Interrupt::listen`].
 pub struct Interrupt {
     presses: watch::Receiver<u32>,
-    listener: JoinHandle<()>,
+    _heard: Heard,
 }
 
 impl Interrupt {
-    pub fn listen() -> Self {
+    /// See [`on_ctrl_c`].
+    pub fn listen() -> io::Result<Self> {
         let (count, presses) = watch::channel(0);
-        let listener = tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                count.send_modify(|presses| *presses += 1);
-            }
-        });
-        Self { presses, listener }
+        let heard = on_ctrl_c(move || count.send_modify(|presses| *presses += 1))?;
+        Ok(Self { presses, _heard: heard })
     }
 
     pub fn is_pressed(&self) -> bool {
@@ -29,11 +54,5 @@ impl Interrupt {
         if self.presses.clone().wait_for(|presses| *presses >= times).await.is_err() {
             std::future::pending::<()>().await;
         }
-    }
-}
-
-impl Drop for Interrupt {
-    fn drop(&mut self) {
-        self.listener.abort();
     }
 }

@@ -22,6 +22,7 @@ use clap::CommandFactory;
 use color_eyre::eyre;
 
 use arguments::{Arguments, Command, Global};
+pub use interrupt::{Heard, on_ctrl_c};
 pub use session::{SessionError, start_session};
 pub use snapshot::{Snapshot, run as run_on_snapshot};
 pub use spec::read as read_spec;

@@ -35,7 +35,7 @@ impl Shells {
                     .map_err(|error| failed(cli::error_line(&error))),
                 Self::Served(_) => Err(failed(SERVED.to_owned())),
                 Self::Aws => {
-                    let _heard = listen_for_ctrl_c(&Interrupt::default()).map_err(|error| failed(error.to_string()))?;
+                    let _heard = raise_at_ctrl_c(&Interrupt::default()).map_err(|error| failed(error.to_string()))?;
                     cli::start_session(&global, instance_id)
                         .map_err(|error| failed(error.to_string()).with_next_move(error.next_move()))
                 }
@@ -44,30 +44,16 @@ impl Shells {
     }
 }
 
-/// Hears ctrl-c for as long as the guard lives: it is for the command that runs, and does not end natdeck. At the prompt
-/// the line editor sees it as a key.
-fn listen_for_ctrl_c(interrupt: &Interrupt) -> std::io::Result<AbortOnDrop> {
-    let mut pressed = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+/// Ctrl-C is for the command that runs, and does not end natdeck. At the prompt the line editor sees it as a key.
+fn raise_at_ctrl_c(interrupt: &Interrupt) -> std::io::Result<cli::Heard> {
     let raised = interrupt.clone();
-    Ok(AbortOnDrop(tokio::spawn(async move {
-        while pressed.recv().await.is_some() {
-            raised.raise();
-        }
-    })))
-}
-
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    cli::on_ctrl_c(move || raised.raise())
 }
 
 /// Blocks the thread until the shell has ended.
 fn at_terminal(sandbox: Sandbox, instance: &str) -> eyre::Result<ShellEnd> {
     let interrupt = Interrupt::default();
-    let _heard = listen_for_ctrl_c(&interrupt)?;
+    let _heard = raise_at_ctrl_c(&interrupt)?;
     // Without a home directory nothing is remembered.
     let history = super::xdg_state_dir().ok().map(|directory| directory.join("shell_history"));
     Ok(run(sandbox, instance, history.as_deref(), interrupt)?)
@@ -81,7 +67,7 @@ pub async fn shell(sandbox: Sandbox, instance: &str) -> eyre::Result<Answer> {
             return at_terminal(sandbox, &instance);
         }
         let interrupt = Interrupt::default();
-        let _heard = listen_for_ctrl_c(&interrupt)?;
+        let _heard = raise_at_ctrl_c(&interrupt)?;
         Ok(run_script(sandbox, &instance, interrupt)?)
     })
     .await??;

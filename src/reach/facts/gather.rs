@@ -8,11 +8,11 @@ use crate::model::host::{Backend, ConntrackUse, Family, FilterTable, Host, Rules
 /// POSIX shell, to be run as root; reads and changes nothing. Each section begins with a marker line, and the last
 /// marker shows that nothing was cut off (SSM keeps 24,000 characters).
 ///
-/// Source ports are counted where they are, by blocks, since a rule may choose from a part of them: of 200,000 connections mawk takes 0.6 s and 5 MB, gawk 1.1 s and 8 MB. What
-/// leads to few destinations is forgotten every 20,000 lines (Manku and Motwani's lossy counting), so that memory does
-/// not grow with the table. The kernel's own file takes long to read where it is large (before Linux 6.17 each read
-/// begins at the first entry), so conntrack is asked where it is installed; after ten seconds what was read counts.
-/// Kernels without `CONFIG_NF_CONNTRACK_PROCFS`, which is off unless asked for since 2022, have no such file.
+/// Source ports are counted where they are, by blocks, since a rule may choose from a part of them. 200,000 connections
+/// take awk about a second and some megabytes: what leads to few destinations is forgotten every 20,000 lines (Manku and
+/// Motwani's lossy counting), so that memory does not grow with the table. The kernel's own file takes long to read where
+/// it is large, so conntrack is asked where it is installed; after ten seconds what was read counts. Kernels without
+/// `CONFIG_NF_CONNTRACK_PROCFS`, which the kernel calls obsolete, have no such file.
 pub const GATHER: &str = r#"export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 section() {
   name=$1; shift

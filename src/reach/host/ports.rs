@@ -5,8 +5,8 @@
 //! names, and without one in 1-511 for a port below 512, 600-1023 below 1024, and 1024-65535 for all others.
 //! `net.ipv4.ip_local_port_range` is not asked: it is for the host's own sockets. 128 ports from a random place are
 //! tried, then 64, 32, 16 and 8 from others; without a free one the packet keeps a port that is held, and is dropped
-//! when its entry is confirmed (`insert_failed`). Since Linux 6.8 the port of a TCP connection in TIME_WAIT or CLOSE may
-//! be taken over.
+//! when its entry is confirmed (`insert_failed`). Newer kernels may take over the port of a TCP connection in TIME_WAIT or
+//! CLOSE.
 
 use std::net::IpAddr;
 

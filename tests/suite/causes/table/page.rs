@@ -124,6 +124,8 @@ impl Tidy {
             (r"\b([a-z]+)-0[0-9a-f]{16}\b", "$1-…"),
             (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "…"),
             (r"\b(3|18|35|52)\.\d+\.\d+\.\d+\b", "ADDRESS"),
+            // An instance has the address that was free when it came; .1 is the router.
+            (r"\b10\.8\.\d+\.([2-9]|[1-9]\d+)\b", "PRIVATE-ADDRESS"),
             (r"user/\w+", "user/…"),
         ];
         Self(rules.into_iter().map(|(pattern, by)| (Regex::new(pattern).unwrap(), by)).collect())
