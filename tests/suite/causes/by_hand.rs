@@ -61,6 +61,18 @@ fn nothing_is_repaired_without_a_yes_or_against_a_refusal() {
 }
 
 #[test]
+fn what_cannot_be_broken_leaves_nothing_behind() {
+    let home = article();
+    let client = client(&home);
+    home.expect(0, &["sandbox", "break", "HOST_INTERFACE_DOWN"]);
+    // Its route needs the interface that is down; half of it would be done before that shows.
+    let refused = home.expect(2, &["sandbox", "break", "HOST_DEFAULT_ROUTE_WRONG"]);
+    assert!(refused.stderr.contains("Network is down"), "{}", refused.stderr);
+    let said = home.json(1, &["--sandbox", "diagnose", &client, "--output", "json"]);
+    assert_eq!(codes(&said), ["HOST_INTERFACE_DOWN"], "{said}");
+}
+
+#[test]
 fn an_address_that_nobody_has_is_told_apart_from_a_path_that_is_broken() {
     let home = article();
     let client = client(&home);
