@@ -108,6 +108,7 @@ async fn snapshot_console(global: &Global, snapshot: cli::Snapshot) -> eyre::Res
     // There is nothing to look at anew.
     options.settings.refresh_every_s = 0;
     options.settings.snapshot_of = Some(snapshot.incident.at);
+    options.settings.about = Some(snapshot.incident.question.flow.instance_id.clone());
     tui::run(Arc::new(tui::Record::new(snapshot.incident, spec.name)), options).await?;
     Ok(Answer::Yes)
 }

@@ -45,11 +45,20 @@ pub struct Settings {
     pub watch_every_s: i64,
     /// What is shown is a snapshot of this time, from a file. `None`: a world that can be asked.
     pub snapshot_of: Option<Timestamp>,
+    /// The instance whose diagnosis the console opens with. `None`: it opens with the tree.
+    pub about: Option<InstanceId>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { refresh_every_s: 15, vpc_id: None, stack: "natdeck".to_owned(), watch_every_s: 30, snapshot_of: None }
+        Self {
+            refresh_every_s: 15,
+            vpc_id: None,
+            stack: "natdeck".to_owned(),
+            watch_every_s: 30,
+            snapshot_of: None,
+            about: None,
+        }
     }
 }
 

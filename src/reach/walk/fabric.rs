@@ -333,7 +333,9 @@ impl<'a> Walker<'a> {
         let Some(why) = self.why_blackhole(from.chosen.route, from.vpc_id) else {
             return self.deny(Component::RouteTable, resource, Code::BlackholeRoute, detail, evidence);
         };
-        self.hop(Component::RouteTable, resource, Decision::Routed, detail, evidence.clone());
+        let route = &from.chosen.route.destination;
+        let sends = format!("{id} sends {} to {target} by its route for {route}, a blackhole", packet.destination);
+        self.hop(Component::RouteTable, resource, Decision::Routed, sends, evidence.clone());
         evidence.insert(0, why.evidence);
         self.deny(why.component, Some(why.resource), why.code, why.detail, evidence)
     }

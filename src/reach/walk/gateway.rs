@@ -486,7 +486,8 @@ impl<'a> Walker<'a> {
 pub(super) fn carries_nothing(gateway: &NatGateway) -> String {
     let id = &gateway.nat_gateway_id;
     match &gateway.failure_message {
-        Some(why) => format!("{id} is {} and takes no packets: {why}", gateway.state),
+        // A part of a sentence of ours.
+        Some(why) => format!("{id} is {} and takes no packets: {}", gateway.state, why.trim_end_matches('.')),
         None => format!("{id} is {} and takes no packets", gateway.state),
     }
 }

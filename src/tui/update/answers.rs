@@ -60,9 +60,13 @@ pub(super) fn observed(
     }
     match result {
         Ok(network) => {
+            let first = !matches!(model.sight, Sight::Seen(_));
             show(model, Arc::new(*network), by_hand);
             checks::queued(model, effects);
             diagnosis::looked(model, effects);
+            if first {
+                open_with(model, effects);
+            }
         }
         Err(failure) => {
             model.toast(Tone::Bad, failure.to_string());
@@ -72,6 +76,15 @@ pub(super) fn observed(
             }
             diagnosis::looked(model, effects);
         }
+    }
+}
+
+/// The diagnosis that the console was started for.
+fn open_with(model: &mut Model, effects: &mut Vec<Effect>) {
+    let (Some(id), Sight::Seen(picture)) = (model.settings.about.clone(), &model.sight) else { return };
+    model.tree.reveal(id.as_str(), &picture.seen);
+    if model.selected_instance().is_some_and(|selected| selected == id) {
+        diagnosis::explain(model, effects);
     }
 }
 

@@ -291,6 +291,21 @@ fn a_snapshot_refuses_every_changing_key_and_says_so() {
 }
 
 #[test]
+fn a_console_that_was_started_for_an_instance_opens_with_its_diagnosis_once() {
+    let mut model = wide();
+    model.settings.about = Some(InstanceId::new(CLIENT_0));
+    model.sight = Sight::Waiting { since: model.now };
+    press(&mut model, "r");
+    let effects = observe(&mut model, network(Stage::Provisioned));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Diagnose { .. })), "{effects:?}");
+    assert_eq!((model.pane, model.inquiry.about.as_ref().map(InstanceId::as_str)), (Pane::Diagnosis, Some(CLIENT_0)));
+    press(&mut model, "1");
+    press(&mut model, "r");
+    observe(&mut model, network(Stage::Provisioned));
+    assert_eq!(model.pane, Pane::Detail, "whoever went elsewhere stays there");
+}
+
+#[test]
 fn a_plan_that_comes_late_does_not_replace_a_newer_one() {
     let mut model = wide();
     let [Effect::PlanProvision { generation, .. }] = press(&mut model, "p")[..] else { panic!() };
