@@ -15,7 +15,7 @@ pub fn lines(world: &World) -> Vec<String> {
     let network = &world.network;
     let fields = "mac_address|private_ip|public_ip|launch_time|attachment_id|association_id|state_reason";
     let volatile = Regex::new(&format!(r#""({fields})":("[^"]*"|null)"#)).unwrap();
-    let unlabelled = Regex::new(r"\b(sgr|rtbassoc|aclassoc|eni-attach|eipassoc)-[0-9a-f]+").unwrap();
+    let unlabelled = Regex::new(r"\b(sgr|rtbassoc|aclassoc|eni-attach|eipassoc|dopt)-[0-9a-f]+").unwrap();
     let labels: BTreeMap<String, String> = network
         .resources()
         .map(|resource| {
