@@ -1,5 +1,6 @@
 //! Who is who in a world: the private instance, its NAT, and what lies between.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -9,6 +10,7 @@ use crate::model::{
     Instance, InstanceId, InstanceState, InternetGatewayId, Network, NetworkInterface, NetworkInterfaceId, RouteTable,
     RouteTableId, RouteTarget, SecurityGroupId, SubnetId, VpcId,
 };
+use crate::reach::Cause;
 use crate::sandbox::world::World;
 
 /// A private instance and its way out through a NAT instance, as they were when they were found.
@@ -23,8 +25,9 @@ pub struct Scene {
     pub vpc_net: Ipv4Net,
     pub internet_gateway: InternetGatewayId,
     pub nat: Nat,
-    /// Made by [`super::stage`]: the other way out, the interface that takes the address, the peering connection.
-    pub other: Option<String>,
+    /// Made by [`super::stage`] for a cause: the other way out, the interface that takes the address, the peering
+    /// connection.
+    pub made: BTreeMap<Cause, String>,
 }
 
 /// A NAT instance. With one interface, inner and outer are the same.
@@ -82,7 +85,7 @@ impl Scene {
             vpc: vpc_id,
             internet_gateway: gateway.internet_gateway_id.clone(),
             nat,
-            other: None,
+            made: BTreeMap::new(),
         })
     }
 

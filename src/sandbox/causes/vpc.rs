@@ -20,7 +20,7 @@ pub(super) fn stage(desk: &mut Desk<'_>, scene: &mut Scene, cause: Cause) -> Res
             let allocation = desk.make("AllocateAddress", "allocationId", &[("Domain", "vpc")])?;
             let pairs = [("SubnetId", outer_subnet.as_str()), ("AllocationId", &allocation)];
             let gateway = desk.make("CreateNatGateway", "natGatewayId", &pairs)?;
-            scene.other = Some(gateway);
+            scene.made.insert(cause, gateway);
         }
         Cause::NatGatewayNotAvailable => {
             let allocation = desk.make("AllocateAddress", "allocationId", &[("Domain", "vpc")])?;
@@ -30,30 +30,30 @@ pub(super) fn stage(desk: &mut Desk<'_>, scene: &mut Scene, cause: Cause) -> Res
             let message = "Network interface, created and used internally by this NAT gateway is in an invalid state. \
                            Please try again.";
             desk.world.nat_gateway_fails(&NatGatewayId::new(&gateway), "InternalError", message);
-            scene.other = Some(gateway);
+            scene.made.insert(cause, gateway);
         }
         Cause::NatGatewayPrivate => {
             let pairs = [("SubnetId", outer_subnet.as_str()), ("ConnectivityType", "private")];
-            scene.other = Some(desk.make("CreateNatGateway", "natGatewayId", &pairs)?);
+            scene.made.insert(cause, desk.make("CreateNatGateway", "natGatewayId", &pairs)?);
         }
         Cause::RepliesRedirected => {
             // A table with nothing but the VPC's own range redirects nothing.
             let table = desk.make("CreateRouteTable", "routeTableId", &[("VpcId", scene.vpc.as_str())])?;
             let pairs = [("RouteTableId", table.as_str()), ("GatewayId", scene.internet_gateway.as_str())];
             desk.ec2("AssociateRouteTable", &pairs)?;
-            scene.other = Some(spare_interface(desk, &scene.client_subnet)?);
+            scene.made.insert(cause, spare_interface(desk, &scene.client_subnet)?);
         }
         Cause::AddressMoved => {
             own_elastic_ip(desk, scene)?;
             let pairs = [("SubnetId", outer_subnet.as_str()), ("Description", "standby")];
-            scene.other = Some(desk.make("CreateNetworkInterface", "networkInterfaceId", &pairs)?);
+            scene.made.insert(cause, desk.make("CreateNetworkInterface", "networkInterfaceId", &pairs)?);
         }
         Cause::PcxRequiresAddress => {
             let peer = desk.make("CreateVpc", "vpcId", &[("CidrBlock", "10.200.0.0/16")])?;
             let pairs = [("VpcId", scene.vpc.as_str()), ("PeerVpcId", &peer)];
             let id = desk.make("CreateVpcPeeringConnection", "vpcPeeringConnectionId", &pairs)?;
             desk.ec2("AcceptVpcPeeringConnection", &[("VpcPeeringConnectionId", &id)])?;
-            scene.other = Some(id);
+            scene.made.insert(cause, id);
         }
         _ => {}
     }
@@ -87,7 +87,7 @@ pub(super) fn inject(desk: &mut Desk<'_>, scene: &Scene, cause: Cause) -> Result
     let table = scene.client_table.as_str();
     let gateway = scene.internet_gateway.as_str();
     let not_here = |reason| BreakError::NotHere { cause, reason };
-    let other = || scene.other.clone().ok_or(not_here("what it needs was not made"));
+    let other = || scene.made.get(&cause).cloned().ok_or(not_here("what it needs was not made"));
     match cause {
         Cause::NoRoute => {
             desk.ec2("DeleteRoute", &[("RouteTableId", table), ("DestinationCidrBlock", ANYWHERE)])?;

@@ -2,6 +2,7 @@
 //! diagnosis of what natdeck's own script gathers there puts the cause first, and its repair, run there twice, lets curl
 //! through. What a namespace cannot have is said.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use natdeck::model::host::Hosts;
@@ -56,7 +57,7 @@ pub(super) fn scene(flavour: Flavour, two: bool) -> Scene {
             inner_gateway: gateway(inner.3),
             outer_gateway: gateway(1),
         },
-        other: None,
+        made: BTreeMap::new(),
     }
 }
 
