@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Repair;
 use crate::model::InstanceId;
-use crate::reach::{Certainty, Component, Diagnosis, Disposition, Evidence, Finding, Observations, Place, Severity};
+use crate::reach::{Component, Decision, Diagnosis, Disposition, Evidence, Finding, Observations};
 
 /// A finding and what would put it right.
 pub struct Row<'a> {
@@ -86,7 +86,7 @@ pub fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &O
     match (diagnosis.disposition, diagnosis.first_break()) {
         (Disposition::Delivered, None) => format!("{instance_id} {arrives}."),
         (Disposition::Delivered, Some(first)) => format!("{instance_id} {arrives}, but: {}.", first.summary),
-        (Disposition::Dropped, Some(first)) if first.certainty == Certainty::Guess => {
+        (Disposition::Dropped, Some(first)) if first.is_guess() => {
             format!("{instance_id} does not reach {destination}. Why cannot be seen; what fits is guessed.")
         }
         (Disposition::Dropped, Some(first)) => {
@@ -95,7 +95,7 @@ pub fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &O
         (Disposition::Dropped, None) => {
             format!("{instance_id} does not reach {destination}, and nothing that natdeck can see stops it.")
         }
-        (Disposition::InsufficientInformation, Some(first)) if first.certainty == Certainty::Guess => {
+        (Disposition::InsufficientInformation, Some(first)) if first.is_guess() => {
             format!("It cannot be told whether {instance_id} reaches {destination}; what fits is guessed.")
         }
         (Disposition::InsufficientInformation, Some(first)) => {
@@ -111,30 +111,26 @@ pub fn verdict(instance_id: &InstanceId, diagnosis: &Diagnosis, observations: &O
     }
 }
 
-/// The causes that are only guessed. They stand for each other, and not one behind the other.
-pub fn guesses(diagnosis: &Diagnosis) -> Vec<&Finding> {
-    let guessed = |f: &&Finding| f.severity == Severity::Breaks && f.certainty == Certainty::Guess;
-    diagnosis.findings.iter().filter(guessed).collect()
-}
-
 /// How a person finds out which of the guesses is true, in a sentence. `None`: nothing is guessed.
 pub fn how_to_tell(diagnosis: &Diagnosis) -> Option<String> {
-    let first = *guesses(diagnosis).first()?;
-    let id = first.resource_id.as_ref()?;
+    let id = diagnosis.guesses().next()?.resource_id.as_ref()?;
     let look = format!("Look on {id} by the EC2 serial console or SSH");
-    Some(match first.cause.place() {
-        Place::NatHost => format!(
-            "{look}, or start its SSM agent and ask again. A reboot undoes what was changed at run time and kept \
-             nowhere: aws ec2 reboot-instances --instance-ids {id}"
-        ),
-        _ => format!("{look}."),
-    })
+    // The walk ended at a NAT host that said nothing.
+    let silent = diagnosis.trace.hops.last().filter(|hop| hop.decision == Decision::Unknown);
+    let silent = silent.is_some_and(|hop| hop.component == Component::NatHost && hop.resource_id.as_ref() == Some(id));
+    if !silent {
+        return Some(format!("{look}."));
+    }
+    Some(format!(
+        "{look}, or start its SSM agent and ask again. A reboot undoes what was changed at run time and kept nowhere: aws \
+         ec2 reboot-instances --instance-ids {id}"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reach::{Decision, Direction, Flow, Hop, Trace};
+    use crate::reach::{Direction, Flow, Hop, Trace};
 
     fn delivered(destination: &str, end: Component) -> String {
         let id = InstanceId::new("i-1");

@@ -49,7 +49,11 @@ pub struct Finding {
 impl Finding {
     /// What a person does about it where natdeck has no repair. `None`: a guess, for which nothing is done.
     pub fn by_hand(&self) -> Option<&'static str> {
-        (self.certainty != Certainty::Guess).then(|| self.cause.by_hand())
+        (!self.is_guess()).then(|| self.cause.by_hand())
+    }
+
+    pub fn is_guess(&self) -> bool {
+        self.certainty == Certainty::Guess
     }
 }
 
@@ -168,6 +172,11 @@ impl Diagnosis {
             Disposition::Delivered => self.first_break().is_some(),
             Disposition::InsufficientInformation => false,
         }
+    }
+
+    /// What may stop the packet and is only guessed: one stands for the other, and not behind it.
+    pub fn guesses(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Breaks && finding.is_guess())
     }
 
     /// What stops the packet now, or leads it elsewhere.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Paint;
 use crate::model::{InstanceId, ago};
-use crate::plan::answer::{Row, guesses, how_to_tell, verdict};
+use crate::plan::answer::{Row, how_to_tell, verdict};
 use crate::reach::{Certainty, Decision, Diagnosis, Direction, Disposition, Evidence, Finding, Observations, Severity};
 
 /// Lines are broken so that they fit an 80 column terminal.
@@ -29,19 +29,18 @@ pub fn diagnose_text(
     push(&mut out, &format!("{painted} "), 2, &verdict);
     out.push_str(&format!("\n{}\n", paint.strong("Path")));
     path(&mut out, paint, diagnosis);
-    let breaks = || rows.iter().filter(|row| row.finding.severity == Severity::Breaks);
+    let causes = || rows.iter().filter(|row| row.finding.severity == Severity::Breaks && !row.finding.is_guess());
     let warnings = || rows.iter().filter(|row| row.finding.severity == Severity::Warns);
-    let guesses = guesses(diagnosis);
-    if guesses.is_empty() {
-        if let Some(first) = breaks().next() {
-            out.push_str(&format!("\n{}\n", paint.strong("Cause")));
-            finding(&mut out, paint, first, now);
-        }
-        if breaks().count() > 1 {
-            out.push_str(&format!("\n{}\n", paint.strong("Behind it")));
-            breaks().skip(1).for_each(|row| finding(&mut out, paint, row, now));
-        }
-    } else {
+    if let Some(first) = causes().next() {
+        out.push_str(&format!("\n{}\n", paint.strong("Cause")));
+        finding(&mut out, paint, first, now);
+    }
+    if causes().count() > 1 {
+        out.push_str(&format!("\n{}\n", paint.strong("Behind it")));
+        causes().skip(1).for_each(|row| finding(&mut out, paint, row, now));
+    }
+    let guesses: Vec<&Finding> = diagnosis.guesses().collect();
+    if !guesses.is_empty() {
         guessed(&mut out, paint, diagnosis, &guesses, now);
     }
     if warnings().next().is_some() {
@@ -171,4 +170,54 @@ pub(super) fn push(out: &mut String, first: &str, indent: usize, text: &str) {
         column += length;
     }
     out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ResourceId;
+    use crate::reach::{Cause, Flow, Subject, Trace};
+
+    fn finding(cause: Cause, certainty: Certainty) -> Finding {
+        Finding {
+            cause,
+            code: cause.code(),
+            severity: Severity::Breaks,
+            certainty,
+            resource_id: Some(ResourceId("i-1".to_owned())),
+            summary: format!("{cause} it is"),
+            evidence: Vec::new(),
+            subject: Subject::default(),
+        }
+    }
+
+    #[test]
+    fn a_guess_hides_no_cause_that_was_seen() {
+        let id = InstanceId::new("i-1");
+        let trace = Trace {
+            flow: Flow::tcp(id.clone(), std::net::Ipv4Addr::new(8, 8, 8, 8).into(), 443),
+            disposition: Disposition::Delivered,
+            hops: Vec::new(),
+            address: None,
+            refused: false,
+            unknown: Vec::new(),
+        };
+        let findings = vec![
+            finding(Cause::ClientProxyOrFirewall, Certainty::Likely),
+            finding(Cause::HostPortsExhausted, Certainty::Guess),
+        ];
+        let diagnosis =
+            Diagnosis { trace, disposition: Disposition::Dropped, path: Vec::new(), findings, unknown: Vec::new() };
+        let rows: Vec<Row<'_>> = diagnosis.findings.iter().map(|finding| Row { finding, repair: None }).collect();
+        let now = Timestamp::UNIX_EPOCH;
+        let text = diagnose_text(Paint { colour: false }, &id, &diagnosis, &rows, &Observations::default(), now);
+        let (seen, guessed) = text.split_once("What fits").unwrap();
+        assert!(seen.contains("Cause\n  CLIENT_PROXY_OR_FIREWALL (likely) i-1\n"), "{text}");
+        assert!(
+            !seen.contains("HOST_PORTS_EXHAUSTED") && guessed.contains("  HOST_PORTS_EXHAUSTED (guess)\n"),
+            "{text}"
+        );
+        // The host said what it is like: its agent is there.
+        assert!(guessed.contains("next: Look on i-1") && !guessed.contains("start its SSM agent"), "{text}");
+    }
 }

@@ -8,7 +8,7 @@ use super::cells::{block, code, inline, table};
 use super::{Incident, Repaired, file, json, sections};
 use crate::model::Network;
 use crate::plan::answer::{how_to_tell, verdict};
-use crate::reach::{Diagnosis, Disposition, Observations};
+use crate::reach::{Diagnosis, Disposition, Finding, Observations, Severity};
 
 /// What stands above a redacted report.
 const REDACTED: &str = "Account numbers, addresses and the caller's name are stand-ins, the same one for the same thing \
@@ -84,19 +84,14 @@ fn answer(out: &mut String, incident: &Incident, diagnosis: &Diagnosis) {
     let _ = write!(out, "**{}**\n\n## Path\n\n", inline(&sentence));
     push(out, &block("text", &sections::path(diagnosis)));
     push(out, "\n");
-    let first = diagnosis.first_break();
     let (breaks, warnings): (Vec<_>, Vec<_>) =
-        diagnosis.findings.iter().cloned().partition(|finding| finding.severity == crate::reach::Severity::Breaks);
-    let (first, behind) = breaks.split_at(usize::from(first.is_some()));
-    let next = how_to_tell(diagnosis);
-    // Guesses stand for each other, and not one behind the other.
-    if next.is_some() {
-        push(out, &sections::findings("What fits", &breaks, network, incident.at));
-    } else {
-        push(out, &sections::findings("Cause", first, network, incident.at));
-        push(out, &sections::findings("Behind it", behind, network, incident.at));
-    }
-    if let Some(next) = next {
+        diagnosis.findings.iter().cloned().partition(|finding| finding.severity == Severity::Breaks);
+    let (guesses, causes): (Vec<_>, Vec<_>) = breaks.into_iter().partition(Finding::is_guess);
+    let (first, behind) = causes.split_at(causes.len().min(1));
+    push(out, &sections::findings("Cause", first, network, incident.at));
+    push(out, &sections::findings("Behind it", behind, network, incident.at));
+    push(out, &sections::findings("What fits", &guesses, network, incident.at));
+    if let Some(next) = how_to_tell(diagnosis) {
         let _ = write!(out, "**Next:** {}\n\n", inline(&next));
     }
     push(out, &sections::findings("Warnings", &warnings, network, incident.at));

@@ -16,7 +16,7 @@ pub(super) use call::direction_flag;
 
 use super::{Call, Output, Outputs, Plan, PlanKind, Step, StepId, StepState};
 use crate::model::{Network, Tags};
-use crate::reach::{Cause, Certainty, Finding, Place, Severity};
+use crate::reach::{Cause, Finding, Place, Severity};
 
 /// As often the world is looked at again after a repair before it is said not to have helped: AWS's describes lag, and
 /// agents come back late.
@@ -49,7 +49,7 @@ pub struct Repair {
 
 /// The repair of a finding. `None`: natdeck has none, or is not sure what to change.
 pub fn repair(finding: &Finding, network: &Network) -> Option<Repair> {
-    if finding.certainty == Certainty::Guess || !finding.cause.repairable() {
+    if finding.is_guess() || !finding.cause.repairable() {
         return None;
     }
     vpc::repair(finding, network).or_else(|| host::repair(finding, network))

@@ -8,7 +8,7 @@ use crate::model::{
     NetworkAclId, NetworkInterface, NetworkInterfaceId, Protocol, Route, RouteDestination, RouteOrigin, RouteState,
     RouteTable, RouteTableId, RouteTarget, SecurityGroup, SecurityGroupId, Subnet, SubnetId, VpcId,
 };
-use crate::reach::{DroppedPacket, Evidence, Flow, Severity, Subject};
+use crate::reach::{Certainty, DroppedPacket, Evidence, Flow, Severity, Subject};
 
 const CLIENT: &str = "i-client";
 const NAT: &str = "i-nat";

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use alike::alike;
 pub use own::{Told, told_of};
 
-use super::{Certainty, Diagnosis, Flow, Observations, PacketTest, Place, diagnose};
+use super::{Diagnosis, Flow, Observations, PacketTest, Place, diagnose};
 use crate::model::host::{Host, HostFacts, Hosts};
 use crate::model::host_health::HostHealth;
 use crate::model::{Fact, InstanceId, Items, Network, Unknown};
@@ -76,9 +76,9 @@ pub struct Group {
 impl Group {
     /// Whether what was found lies outside the instance, so that its test stands for others of its fate.
     fn is_broken_outside(&self) -> bool {
-        self.diagnosis.first_break().is_some_and(|finding| {
-            finding.certainty != Certainty::Guess && matches!(finding.cause.place(), Place::Vpc | Place::NatHost)
-        })
+        self.diagnosis
+            .first_break()
+            .is_some_and(|finding| !finding.is_guess() && matches!(finding.cause.place(), Place::Vpc | Place::NatHost))
     }
 }
 

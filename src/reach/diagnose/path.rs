@@ -2,7 +2,7 @@
 
 use super::Draft;
 use crate::reach::trace::{Component, Decision, Direction};
-use crate::reach::{Cause, Certainty, Disposition, Evidence, Finding, Hop, Severity, Trace};
+use crate::reach::{Cause, Disposition, Evidence, Finding, Hop, Severity, Trace};
 
 impl Draft<'_> {
     /// Each stretch as it was walked: up to the first cause in the world as it is, from there to the next in the world
@@ -46,7 +46,7 @@ fn mark(path: &mut Vec<Hop>, finding: &Finding, disposition: Disposition) {
     if told || disposition == Disposition::Delivered || (stopped && !client) {
         return;
     }
-    let decision = if finding.certainty == Certainty::Guess { Decision::Unknown } else { Decision::Denied };
+    let decision = if finding.is_guess() { Decision::Unknown } else { Decision::Denied };
     let hop = |component, evidence: &[Evidence]| Hop {
         component,
         resource_id: finding.resource_id.clone(),

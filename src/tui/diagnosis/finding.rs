@@ -26,7 +26,7 @@ pub(super) struct Shown<'a> {
 pub(super) fn lines(shown: &Shown<'_>) -> Vec<Line> {
     let Shown { finding, columns, .. } = *shown;
     let (mark, tone) = match finding.severity {
-        Severity::Breaks if finding.certainty == Certainty::Guess => ("?", Tone::Unknown),
+        Severity::Breaks if finding.is_guess() => ("?", Tone::Unknown),
         Severity::Breaks => ("✗", Tone::Bad),
         Severity::Warns => ("!", Tone::Warn),
     };
@@ -94,7 +94,7 @@ fn mending(shown: &Shown<'_>) -> Vec<Line> {
         }
         None if shown.open => {
             let mut lines = hang(&rest, &rest, &no_repair(shown.finding), Tone::Dim, columns);
-            if shown.finding.certainty == Certainty::Guess
+            if shown.finding.is_guess()
                 && let Some(command) = shown.finding.cause.look_on_host()
             {
                 lines.extend(hang(&rest, &rest, "On the host itself this tells:", Tone::Dim, columns));

@@ -7,7 +7,7 @@ use super::finding::{self, Shown};
 use super::{Aftermath, Asking, Diagnosed, Inquiry, PathForm, path};
 use crate::model::ago;
 use crate::plan::answer::how_to_tell;
-use crate::reach::{Certainty, Disposition, FindingKey, PacketTest, Place, Severity};
+use crate::reach::{Disposition, FindingKey, PacketTest, Place, Severity};
 use crate::tui::effect::WalkDepth;
 use crate::tui::keymap::Action;
 use crate::tui::model::{Model, Pace, Session};
@@ -221,7 +221,7 @@ fn findings(model: &Model, answer: &Diagnosed, columns: usize, page: &mut Page) 
         let heading = match (finding.severity, at) {
             _ if finding.cause.place() == Place::Test => "Why it could not be tested",
             (Severity::Warns, _) => "Warnings: it works, but",
-            (Severity::Breaks, _) if finding.certainty == Certainty::Guess => GUESSED,
+            (Severity::Breaks, _) if finding.is_guess() => GUESSED,
             (Severity::Breaks, 0) => "Cause",
             (Severity::Breaks, _) => "Behind it: would bite next",
         };
