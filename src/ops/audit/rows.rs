@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::model::{InstanceId, Network};
 use crate::ops::Overall;
-use crate::ops::check::{Chosen, OUTSIDE, blank, cannot_test, past_the_nat};
+use crate::ops::check::{Chosen, OUTSIDE, blank, cannot_test, other_than};
 use crate::reach::audit::{Asked, Audit, Group, Told, audit, told_of};
 use crate::reach::{Cause, Diagnosis, Disposition, EgressResult, PacketTest, Role, Severity, Verdict};
 
@@ -71,8 +71,10 @@ fn result(network: &Network, one: &Chosen, group: &Group, asked: &Asked, finding
         } else {
             Verdict::OtherWayOut
         };
-        if row.verdict == Verdict::ViaNat {
-            row = past_the_nat(network, &asked.hosts, row);
+        if row.verdict == Verdict::ViaNat
+            && let Some((nat, why)) = passed_by(group)
+        {
+            row = other_than(network, row, nat, why);
         }
         if asked_itself.is_some() {
             row.address = seen;
@@ -95,6 +97,13 @@ fn result(network: &Network, one: &Chosen, group: &Group, asked: &Asked, finding
             group.tested.first().map(|id| format!("not asked itself; {id}, which shares its way out, was{told}"));
     }
     row
+}
+
+/// The NAT instance that the route of a group leads past, as its diagnosis found, and what that says.
+fn passed_by(group: &Group) -> Option<(&InstanceId, String)> {
+    let mut findings = group.diagnosis.findings.iter();
+    let past = findings.find(|f| f.cause == Cause::RoutedToOtherEgress && f.severity == Severity::Breaks)?;
+    Some((past.subject.instance_id.as_ref()?, past.summary.clone()))
 }
 
 fn other_way(seen: Option<IpAddr>, expected: Option<IpAddr>) -> String {

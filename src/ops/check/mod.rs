@@ -13,7 +13,7 @@ pub use probe::FIRST;
 pub(super) use probe::{SECOND, parse, script_for};
 pub(super) use untestable::untestable;
 pub use verdict::OUTSIDE;
-pub(super) use verdict::{blank, cannot_test, past_the_nat};
+pub(super) use verdict::{blank, cannot_test, other_than};
 
 use super::ask::ask;
 use super::host_facts;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::choose::Chosen;
 use super::probe::Attempt;
 use crate::model::host::HostFacts;
-use crate::model::{Instance, Network};
+use crate::model::{Instance, InstanceId, Network};
 use crate::reach::{Code, EgressResult, Flow, Role, Verdict, WayOut, owner_of, passed_by, walk, way_out};
 
 /// Some address of the internet, for the walk: which one does not matter to routes and rules that name none.
@@ -80,16 +80,21 @@ pub fn judge(network: &Network, hosts: &dyn HostFacts, mut row: EgressResult, at
 
 /// An instance whose route leads past the NAT instance that is meant for it leaves by another way, although the address
 /// is the one that this route promises.
-pub fn past_the_nat(network: &Network, hosts: &dyn HostFacts, mut row: EgressResult) -> EgressResult {
+fn past_the_nat(network: &Network, hosts: &dyn HostFacts, row: EgressResult) -> EgressResult {
     let flow = Flow::https(row.instance_id.clone(), OUTSIDE);
-    let past = (row.role == Role::Client).then(|| passed_by(network, hosts, &flow)).flatten();
-    if let Some(past) = past {
-        let nat = network.interfaces_of(&past.instance_id).unwrap_or_default();
-        row.verdict = Verdict::OtherWayOut;
-        row.expected_address = nat.iter().find_map(|interface| interface.public_ip()).map(IpAddr::V4);
-        row.code = Some(Code::RoutedToOtherEgress.to_string());
-        row.reason = Some(past.summary());
+    match passed_by(network, hosts, &flow) {
+        Some(past) if row.role == Role::Client => other_than(network, row, &past.instance_id, past.summary()),
+        _ => row,
     }
+}
+
+/// It leaves by another way than the NAT instance `nat`, which is meant for it.
+pub fn other_than(network: &Network, mut row: EgressResult, nat: &InstanceId, why: String) -> EgressResult {
+    let interfaces = network.interfaces_of(nat).unwrap_or_default();
+    row.verdict = Verdict::OtherWayOut;
+    row.expected_address = interfaces.iter().find_map(|interface| interface.public_ip()).map(IpAddr::V4);
+    row.code = Some(Code::RoutedToOtherEgress.to_string());
+    row.reason = Some(why);
     row
 }
 
