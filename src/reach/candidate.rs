@@ -21,34 +21,9 @@ pub(super) struct Candidate {
 }
 
 /// The NAT instance of a VPC for clients in `zone`: one that routes lead to, whose source/destination check is off, that
-/// is called a NAT or whose kernel forwards; running and in the same zone first. `None`: nothing looks like one, or the
-/// parts that would tell are not known.
+/// is called a NAT or whose kernel forwards; running and in the same zone first. Only of those that are `wanted`, which is
+/// told whether a default route leads there. `None`: nothing looks like one, or the parts that would tell are not known.
 pub(super) fn nat_candidate(
-    network: &Network,
-    hosts: &dyn HostFacts,
-    vpc_id: &VpcId,
-    zone: &str,
-    not: &InstanceId,
-) -> Option<Candidate> {
-    best_of(network, hosts, vpc_id, zone, not, |_, _| true)
-}
-
-/// As [`nat_candidate`], of those in `zone` that run and that no default route leads to.
-pub(super) fn idle_candidate(
-    network: &Network,
-    hosts: &dyn HostFacts,
-    vpc_id: &VpcId,
-    zone: &str,
-    not: &InstanceId,
-) -> Option<Candidate> {
-    let idle = |instance: &Instance, in_use: bool| {
-        !in_use && instance.availability_zone == zone && instance.state == InstanceState::Running
-    };
-    best_of(network, hosts, vpc_id, zone, not, idle)
-}
-
-/// The likeliest NAT instance of those that are `wanted`: whether a default route leads to one is said with it.
-fn best_of(
     network: &Network,
     hosts: &dyn HostFacts,
     vpc_id: &VpcId,

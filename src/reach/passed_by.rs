@@ -1,11 +1,11 @@
 //! Egress that silently went over to another way: the default route leads elsewhere, and the NAT instance that is meant for
 //! it stands by. Pure.
 
-use super::candidate::{idle_candidate, is_called_nat, nat_candidate};
+use super::candidate::{is_called_nat, nat_candidate};
 use super::{Flow, routing};
 use crate::model::host::HostFacts;
 use crate::model::{
-    InstanceId, Network, NetworkInterface, NetworkInterfaceId, Route, RouteTable, RouteTarget, SubnetId,
+    InstanceId, InstanceState, Network, NetworkInterface, NetworkInterfaceId, Route, RouteTable, RouteTarget, SubnetId,
 };
 
 /// A NAT instance that a client's default route leads past.
@@ -35,9 +35,10 @@ impl PassedBy<'_> {
 /// The NAT instance that is meant for a flow and that its default route leads past.
 ///
 /// A VPC whose private subnets leave by a NAT gateway is as it should be: `None` where there is no NAT instance, where
-/// routes lead to it and it serves others (unless another stands by in the client's own zone), and where what forwards there is something else (a VPN, a firewall: no NAT by
-/// its name, and routes of their own lead to it). `None` too where the flow does not take the IPv4 default route, where
-/// the client has a public address of its own, and where what would tell is not known.
+/// routes lead to it and it serves others (unless another stands by in the client's own zone), and where what forwards
+/// there is something else (a VPN, a firewall: no NAT by its name, and routes of their own lead to it). `None` too where
+/// the flow does not take the IPv4 default route, where the client has a public address of its own, and where what would
+/// tell is not known.
 pub fn passed_by<'n>(network: &'n Network, hosts: &dyn HostFacts, flow: &Flow) -> Option<PassedBy<'n>> {
     let client = *network.interfaces_of(&flow.instance_id).ok()?.first()?;
     if client.public_ip().is_some() {
@@ -49,13 +50,15 @@ pub fn passed_by<'n>(network: &'n Network, hosts: &dyn HostFacts, flow: &Flow) -
         return None;
     }
     let (vpc, zone, id) = (&client.vpc_id, &client.availability_zone, &flow.instance_id);
-    let mut nat = nat_candidate(network, hosts, vpc, zone, id)?;
+    let mut nat = nat_candidate(network, hosts, vpc, zone, id, |_, _| true)?;
     if leads_to(network, route, &nat.instance_id) {
         return None;
     }
     if nat.in_use {
         // It may be the NAT of another zone, and that of this one is what the route leads past.
-        nat = idle_candidate(network, hosts, vpc, zone, id)?;
+        nat = nat_candidate(network, hosts, vpc, zone, id, |instance, in_use| {
+            !in_use && &instance.availability_zone == zone && instance.state == InstanceState::Running
+        })?;
     }
     let named = network.instances.shown().get(nat.instance_id.as_str()).is_some_and(is_called_nat);
     if !named && serves(network, &nat.instance_id) {

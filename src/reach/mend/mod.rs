@@ -120,7 +120,8 @@ impl<'a> Mended<'a> {
     pub(super) fn candidate(&self, subject: &Subject) -> Option<Candidate> {
         let client = &subject.flow.as_ref()?.instance_id;
         let instance = self.network.instances.get(client).ok().flatten()?;
-        nat_candidate(&self.network, self, instance.vpc_id.as_ref()?, &instance.availability_zone, client)
+        let (vpc_id, zone) = (instance.vpc_id.as_ref()?, &instance.availability_zone);
+        nat_candidate(&self.network, self, vpc_id, zone, client, |_, _| true)
     }
 
     /// The default route (or the one that takes the packet) leads to the NAT that is meant.
