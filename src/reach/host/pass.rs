@@ -534,24 +534,24 @@ impl<'a> Pass<'a> {
                     self.packet.destination_port = port.unwrap_or(self.packet.destination_port);
                 }
             }
-            let rule = decided.text.clone();
+            let ports = match decided.verdict {
+                Verdict::Masquerade | Verdict::Snat(_) => ports::towards(self.host, &self.packet, &decided.text),
+                _ => None,
+            };
             self.lines.push(Line::new(decided.source, decided.text));
-            if matches!(decided.verdict, Verdict::Masquerade | Verdict::Snat(_)) {
-                return self.take_port(&rule);
-            }
-            return Ok(());
+            return ports.map_or(Ok(()), |ports| self.take_port(ports));
         }
         Ok(())
     }
 
     /// A new connection needs a source port towards its destination that no other holds. Which one is not said: the
     /// first packet keeps its own in the trace.
-    fn take_port(&mut self, rule: &str) -> Result<(), Stopped> {
-        let Some(ports) = ports::towards(self.host, &self.packet, rule) else { return Ok(()) };
-        let exhausted = ports.are_exhausted().then_some(Problem::PortsExhausted { source: self.packet.source });
-        let stopped = exhausted.map(|problem| self.stop_at(ports.line(), problem));
+    fn take_port(&mut self, ports: Ports) -> Result<(), Stopped> {
+        if ports.are_exhausted() {
+            return Err(self.stop_at(ports.line(), Problem::PortsExhausted { source: self.packet.source }));
+        }
         self.ports = Some(ports);
-        stopped.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// Destinations change before routing, sources after it.
