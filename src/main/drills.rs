@@ -72,7 +72,7 @@ impl DrillGround for Own {
         async move {
             let broken = self.with(move |sandbox| {
                 let (client, said) =
-                    sandbox.with_world(|world| causes::break_or_leave(world, cause, instance_id.as_ref()))??;
+                    sandbox.with_world(|world| causes::break_egress(world, cause, instance_id.as_ref()))??;
                 Ok(Broken { cause, instance_id: Some(client), said })
             });
             broken.await.map_err(|error| failure(Some(cause), &error))

@@ -232,7 +232,7 @@ async fn break_egress(global: &Global, arguments: &BreakArguments, terminal: &Te
     let nothing = || format!("nothing is broken by {}", arguments.cause);
     let did = match enter(global).await? {
         Entrance::Own(sandbox) => sandbox
-            .with_world(|world| causes::break_or_leave(world, arguments.cause, arguments.instance.as_ref()))?
+            .with_world(|world| causes::break_egress(world, arguments.cause, arguments.instance.as_ref()))?
             .map(|(_, did)| did)
             .wrap_err_with(nothing)?,
         Entrance::Served(remote, _) => {

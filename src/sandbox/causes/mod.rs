@@ -82,8 +82,8 @@ pub fn inject(world: &mut World, scene: &Scene, cause: Cause) -> Result<String, 
     Ok(did)
 }
 
-/// Both steps, for the instance that was named or the first that fits.
-pub fn break_egress(world: &mut World, cause: Cause, client: Option<&InstanceId>) -> Result<String, BreakError> {
+/// Both steps, for the instance that was named or the first that fits. A failure may leave half of it behind.
+fn stage_and_inject(world: &mut World, cause: Cause, client: Option<&InstanceId>) -> Result<String, BreakError> {
     let mut scene = Scene::find(world, client)?;
     let first = scene.client.clone();
     stage(world, &mut scene, cause)?;
@@ -97,15 +97,16 @@ pub fn break_egress(world: &mut World, cause: Cause, client: Option<&InstanceId>
     ))
 }
 
-/// As [`break_egress`], on a copy first: what cannot be had here leaves nothing behind. With it, whose egress it is.
-pub fn break_or_leave(
+/// Breaks egress for the instance that was named or the first that fits: whose it is, and what was done. Tried on a copy,
+/// so that what cannot be had here leaves nothing behind.
+pub fn break_egress(
     world: &mut World,
     cause: Cause,
     client: Option<&InstanceId>,
 ) -> Result<(InstanceId, String), BreakError> {
     let client = Scene::find(world, client)?.client;
     let mut copy = world.clone();
-    let did = break_egress(&mut copy, cause, Some(&client))?;
+    let did = stage_and_inject(&mut copy, cause, Some(&client))?;
     *world = copy;
     Ok((client, did))
 }
@@ -114,9 +115,8 @@ pub fn break_or_leave(
 /// copy. An error: nothing at all can.
 pub fn breakable(world: &World, client: Option<&InstanceId>) -> Result<Vec<Cause>, BreakError> {
     let scene = Scene::find(world, client)?;
-    let fits = |cause: &Cause| {
-        possible(*cause) && break_egress(&mut world.clone(), *cause, client.or(Some(&scene.client))).is_ok()
-    };
+    let fits =
+        |cause: &Cause| possible(*cause) && stage_and_inject(&mut world.clone(), *cause, Some(&scene.client)).is_ok();
     Ok(Cause::ALL.iter().copied().filter(fits).collect())
 }
 

@@ -12,20 +12,20 @@ use crate::reach::Cause;
 
 const ANYWHERE: &str = "0.0.0.0/0";
 
+fn public_nat_gateway(desk: &mut Desk<'_>, subnet: &str) -> Result<String, BreakError> {
+    let allocation = desk.make("AllocateAddress", "allocationId", &[("Domain", "vpc")])?;
+    desk.make("CreateNatGateway", "natGatewayId", &[("SubnetId", subnet), ("AllocationId", &allocation)])
+}
+
 /// What a cause needs and a healthy world may lack.
 pub(super) fn stage(desk: &mut Desk<'_>, scene: &mut Scene, cause: Cause) -> Result<(), BreakError> {
     let outer_subnet = scene.nat.outer_subnet.to_string();
     match cause {
         Cause::RoutedToOtherEgress => {
-            let allocation = desk.make("AllocateAddress", "allocationId", &[("Domain", "vpc")])?;
-            let pairs = [("SubnetId", outer_subnet.as_str()), ("AllocationId", &allocation)];
-            let gateway = desk.make("CreateNatGateway", "natGatewayId", &pairs)?;
-            scene.made.insert(cause, gateway);
+            scene.made.insert(cause, public_nat_gateway(desk, &outer_subnet)?);
         }
         Cause::NatGatewayNotAvailable => {
-            let allocation = desk.make("AllocateAddress", "allocationId", &[("Domain", "vpc")])?;
-            let pairs = [("SubnetId", outer_subnet.as_str()), ("AllocationId", &allocation)];
-            let gateway = desk.make("CreateNatGateway", "natGatewayId", &pairs)?;
+            let gateway = public_nat_gateway(desk, &outer_subnet)?;
             // AWS takes the request and fails afterwards. Of its reasons this one is nobody's fault.
             let message = "Network interface, created and used internally by this NAT gateway is in an invalid state. \
                            Please try again.";

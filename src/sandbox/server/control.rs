@@ -77,7 +77,7 @@ fn break_egress(sandbox: &Sandbox, query: &str) -> Result<String, String> {
     let cause = Cause::parse(&cause).ok_or_else(|| format!("there is no cause '{cause}'"))?;
     let instance_id = instance(query)?;
     let broken = sandbox
-        .with_world(|world| causes::break_or_leave(world, cause, instance_id.as_ref()))
+        .with_world(|world| causes::break_egress(world, cause, instance_id.as_ref()))
         .map_err(|error| error.to_string())?;
     broken.map(|(_, did)| did).map_err(|error| error.to_string())
 }

@@ -49,13 +49,14 @@ fn all(world: &World) -> BTreeMap<String, DhcpOptions> {
     sets
 }
 
+fn values(set: &DhcpOptions, key: &str) -> Vec<String> {
+    let configurations = set.configurations.iter().filter(|(known, _)| known == key);
+    configurations.flat_map(|(_, values)| values.clone()).collect()
+}
+
 /// A set as an observation shows it. `default` is no set.
 pub(super) fn model(world: &World, id: &str) -> Option<crate::model::DhcpOptions> {
-    let set = all(world).remove(id);
-    let servers = set.map(|set| {
-        let of_servers = set.configurations.into_iter().filter(|(key, _)| key == "domain-name-servers");
-        of_servers.flat_map(|(_, values)| values).collect()
-    });
+    let servers = all(world).get(id).map(|set| values(set, "domain-name-servers"));
     Some(crate::model::DhcpOptions { dhcp_options_id: id.to_owned(), domain_name_servers: servers })
 }
 
@@ -119,12 +120,8 @@ pub fn renew_lease(world: &mut World, instance: &InstanceId) {
     let vpc_id = world.get::<Instance>(instance).and_then(|instance| instance.vpc_id.clone());
     let Some(set) = vpc_id.and_then(|vpc_id| world.records.vpc_dhcp_options.get(vpc_id.as_str())) else { return };
     let Some(set) = all(world).remove(set) else { return };
-    let values = |key: &str| {
-        let configuration = set.configurations.iter().find(|(known, _)| known == key);
-        configuration.map(|(_, values)| values.clone()).unwrap_or_default()
-    };
     if let Some(machine) = world.machines.get_mut(instance) {
-        machine.take_lease(&values("domain-name"), &values("domain-name-servers"));
+        machine.take_lease(&values(&set, "domain-name"), &values(&set, "domain-name-servers"));
     }
 }
 

@@ -27,10 +27,8 @@ pub(crate) fn private_dns_name(region: &str, ip: std::net::Ipv4Addr) -> String {
 
 /// `ec2-3-64-0-9.eu-central-1.compute.amazonaws.com`, where the VPC gives such names.
 pub(super) fn public_dns_name(world: &World, vpc_id: &VpcId, ip: std::net::Ipv4Addr) -> Option<String> {
-    let named =
-        world.get::<Vpc>(vpc_id).is_some_and(|vpc| (vpc.dns_support, vpc.dns_hostnames) == (Some(true), Some(true)));
     let dashed = ip.to_string().replace('.', "-");
-    named.then(|| match world.region.as_str() {
+    has_names(world, vpc_id).then(|| match world.region.as_str() {
         "us-east-1" => format!("ec2-{dashed}.compute-1.amazonaws.com"),
         region => format!("ec2-{dashed}.{region}.compute.amazonaws.com"),
     })
@@ -76,16 +74,15 @@ fn addresses_xml(world: &World, interface: &NetworkInterface, ids: bool) -> Vec<
             Xml::new()
                 .opt_node("association", association.map(|a| association_xml(world, &interface.vpc_id, a, ids)))
                 .text("primary", is_primary)
-                .opt("privateDnsName", has_names(world, interface).then(|| private_dns_name(&world.region, ip)))
+                .opt("privateDnsName", has_names(world, &interface.vpc_id).then(|| private_dns_name(&world.region, ip)))
                 .text("privateIpAddress", ip)
         })
         .collect()
 }
 
-fn has_names(world: &World, interface: &NetworkInterface) -> bool {
-    world
-        .get::<Vpc>(&interface.vpc_id)
-        .is_some_and(|vpc| (vpc.dns_support, vpc.dns_hostnames) == (Some(true), Some(true)))
+/// Whether a VPC gives its interfaces names.
+fn has_names(world: &World, vpc_id: &VpcId) -> bool {
+    world.get::<Vpc>(vpc_id).is_some_and(|vpc| (vpc.dns_support, vpc.dns_hostnames) == (Some(true), Some(true)))
 }
 
 fn attachment_xml(world: &World, interface: &NetworkInterface) -> Option<Xml> {
@@ -111,7 +108,7 @@ pub(super) fn xml(world: &World, interface: &NetworkInterface) -> Xml {
     let association = interface.association.as_ref();
     let ipv6 =
         interface.ipv6_addresses.iter().map(|ip| Xml::new().text("ipv6Address", ip).text("isPrimaryIpv6", false));
-    let name = interface.private_ip.filter(|_| has_names(world, interface));
+    let name = interface.private_ip.filter(|_| has_names(world, &interface.vpc_id));
     Xml::new()
         .opt_node("association", association.map(|a| association_xml(world, &interface.vpc_id, a, true)))
         .opt_node("attachment", attachment_xml(world, interface))
@@ -151,7 +148,7 @@ pub(super) fn of_instance_xml(world: &World, interface: &NetworkInterface) -> Xm
     });
     let ipv6 =
         interface.ipv6_addresses.iter().map(|ip| Xml::new().text("ipv6Address", ip).text("isPrimaryIpv6", false));
-    let name = interface.private_ip.filter(|_| has_names(world, interface));
+    let name = interface.private_ip.filter(|_| has_names(world, &interface.vpc_id));
     Xml::new()
         .opt_node("association", association.map(|a| association_xml(world, &interface.vpc_id, a, false)))
         .opt_node("attachment", attachment)
