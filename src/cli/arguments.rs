@@ -273,8 +273,8 @@ pub struct DiagnoseArguments {
     ///
     /// The report tells verdict, path, causes with evidence and repairs, what could not be seen, the packet test, the
     /// API calls and, with --fix, what was repaired and how it is afterwards. `natdeck --snapshot FILE` opens it without
-    /// AWS; it answers as before the repairs, or with --after as after them. The file is written whole or not at all, readable by its owner alone, and
-    /// replaces no other unless --overwrite is given.
+    /// AWS; it answers as before the repairs, or with --after as after them. The file is written whole or not at all,
+    /// readable by its owner alone, and replaces no other unless --overwrite is given.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Put stand-ins for account numbers, addresses and people into the report

@@ -1,6 +1,6 @@
-//! Random worlds (200; `NATDECK_WORLDS` for more) with up to three causes each: the diagnosis says "delivered" exactly when `curl` on the
-//! simulated instance succeeds, and never blames what is healthy. Some are looked at through the SDK and SSM, and of those
-//! some are repaired to the end.
+//! Random worlds (200; `NATDECK_WORLDS` for more) with up to three causes each: the diagnosis says "delivered" exactly
+//! when `curl` on the simulated instance succeeds, and never blames what is healthy. Some are looked at through the SDK
+//! and SSM, and of those some are repaired to the end.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
