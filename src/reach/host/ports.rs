@@ -90,19 +90,20 @@ impl Ports {
             (towards.protocol, towards.source) == (self.protocol, self.source)
                 && (towards.destination, towards.destination_port) == (self.destination, self.destination_port)
         });
-        let (mut count, mut closing) = (0_u32, 0_u32);
-        for towards in same {
+        let (mut count, mut closing, mut at_most) = (0_u32, 0_u32, 0_u32);
+        for towards in same.filter(|towards| towards.lowest <= self.last && towards.highest >= self.first) {
             // Those that can lie outside of the range are taken to lie there.
             let below = u32::from(self.first.saturating_sub(towards.lowest));
             let above = u32::from(towards.highest.saturating_sub(self.last));
             let inside = towards.count.saturating_sub(below + above);
             count += inside;
             closing += towards.closing.min(inside);
+            at_most += towards.count;
         }
         // What is not among the most is no more than the last of them.
         let left_out = held.towards.get(PortsHeld::AT_MOST - 1).map_or(0, |last| last.count);
         let blocks = u32::from(self.last / 4096 - self.first / 4096) + 2;
-        let counted = count + left_out.saturating_mul(blocks) < self.few() || left_out == 0;
+        let counted = at_most + left_out.saturating_mul(blocks) < self.few() || (left_out == 0 && at_most == count);
         // Connections come and go while the table is read.
         let complete = counted && held.entries.saturating_mul(10) >= tracked.saturating_mul(9);
         let count = count.min(self.size());
@@ -279,6 +280,9 @@ mod tests {
         let spread = towards(&host(100, 0, (1990, 2099)), &packet(40_000), rule).unwrap();
         assert!(!spread.are_exhausted(), "ten may lie below it");
         assert!(spread.are_few());
+        let one_stray = towards(&host(100, 0, (1200, 2099)), &packet(40_000), rule).unwrap();
+        assert!(!one_stray.are_few() && one_stray.are_unknown(), "one lies far below it: the others may lie there too");
+        assert!(!towards(&host(100, 0, (1100, 1999)), &packet(40_000), rule).unwrap().are_unknown(), "none is in it");
         let other = Packet { destination: [1, 1, 1, 1].into(), ..packet(40_000) };
         assert!(!towards(&host(100, 0, (2000, 2099)), &other, rule).unwrap().are_few());
     }
