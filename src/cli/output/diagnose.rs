@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Paint;
 use crate::model::{InstanceId, ago};
 use crate::plan::answer::{Row, how_to_tell, verdict};
-use crate::reach::{Certainty, Decision, Diagnosis, Direction, Disposition, Evidence, Finding, Observations, Severity};
+use crate::reach::{Certainty, Decision, Diagnosis, Direction, Disposition, Evidence, Observations, Severity};
 
 /// Lines are broken so that they fit an 80 column terminal.
 const COLUMNS: usize = 79;
@@ -39,10 +39,7 @@ pub fn diagnose_text(
         out.push_str(&format!("\n{}\n", paint.strong("Behind it")));
         causes().skip(1).for_each(|row| finding(&mut out, paint, row, now));
     }
-    let guesses: Vec<&Finding> = diagnosis.guesses().collect();
-    if !guesses.is_empty() {
-        guessed(&mut out, paint, diagnosis, &guesses, now);
-    }
+    guessed(&mut out, paint, diagnosis, now);
     if warnings().next().is_some() {
         out.push_str(&format!("\n{}\n", paint.strong("Warnings")));
         warnings().for_each(|row| finding(&mut out, paint, row, now));
@@ -92,11 +89,12 @@ fn pass_over(out: &mut String, paint: Paint, hops: &mut usize) {
 }
 
 /// What fits, each with what tells whether it is so. They have their evidence in common.
-fn guessed(out: &mut String, paint: Paint, diagnosis: &Diagnosis, guesses: &[&Finding], now: Timestamp) {
-    let heading = if guesses.len() == 1 { "What fits" } else { "What fits, likeliest first" };
+fn guessed(out: &mut String, paint: Paint, diagnosis: &Diagnosis, now: Timestamp) {
+    let Some(first) = diagnosis.guesses().next() else { return };
+    let heading = if diagnosis.guesses().count() == 1 { "What fits" } else { "What fits, likeliest first" };
     out.push_str(&format!("\n{}\n", paint.strong(heading)));
-    guesses.first().into_iter().for_each(|first| evidence(out, "  ", &first.evidence, now));
-    for guess in guesses {
+    evidence(out, "  ", &first.evidence, now);
+    for guess in diagnosis.guesses() {
         out.push_str(&format!("  {} (guess)\n", paint.bad(&guess.cause.name())));
         push(out, "    ", 4, &guess.summary);
         if let Some(command) = guess.cause.look_on_host() {
@@ -176,7 +174,7 @@ pub(super) fn push(out: &mut String, first: &str, indent: usize, text: &str) {
 mod tests {
     use super::*;
     use crate::model::ResourceId;
-    use crate::reach::{Cause, Flow, Subject, Trace};
+    use crate::reach::{Cause, Finding, Flow, Subject, Trace};
 
     fn finding(cause: Cause, certainty: Certainty) -> Finding {
         Finding {

@@ -81,10 +81,12 @@ pub fn judge(network: &Network, hosts: &dyn HostFacts, mut row: EgressResult, at
 /// An instance whose route leads past the NAT instance that is meant for it leaves by another way, although the address
 /// is the one that this route promises.
 fn past_the_nat(network: &Network, hosts: &dyn HostFacts, row: EgressResult) -> EgressResult {
-    let flow = Flow::https(row.instance_id.clone(), OUTSIDE);
-    match passed_by(network, hosts, &flow) {
-        Some(past) if row.role == Role::Client => other_than(network, row, &past.instance_id, past.summary()),
-        _ => row,
+    if row.role != Role::Client {
+        return row;
+    }
+    match passed_by(network, hosts, &Flow::https(row.instance_id.clone(), OUTSIDE)) {
+        Some(past) => other_than(network, row, &past.instance_id, past.summary()),
+        None => row,
     }
 }
 
